@@ -1,0 +1,114 @@
+"""What the crowd does, parsed and frozen. Times in seconds since the run's start, money in cents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Arrivals of one journey in one stage: a rate that goes linearly from one value to another."""
+
+    journey: str
+    from_per_s: float
+    to_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedArrivals:
+    """Arrivals of one journey at recorded times (seconds since the stage's start, ascending, speed applied)."""
+
+    journey: str
+    times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named stretch of the run."""
+
+    name: str
+    start_s: float
+    duration_s: float
+    arrivals: tuple[Arrivals, ...] = ()
+    recorded: tuple[RecordedArrivals, ...] = ()
+
+    @property
+    def end_s(self) -> float:
+        """When it is over, in seconds since the run's start."""
+        return self.start_s + self.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition of the verdict, such as `p99(place_order) < 800ms during steady`.
+
+    `metric` is pNN or pNN.N or max (response time, s), `error_rate`, `refusal_rate` (shares), `rate` (ok per second),
+    `recovery` (s, the slowest fault's), `drain` (s). `limit` is in seconds, a share, or per second.
+    """
+
+    text: str
+    metric: str
+    operation: str  # empty: every operation
+    comparator: str  # <, <=, >, >=
+    limit: float
+    stage: str  # empty: the whole run
+    line: int = 0
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether it limits a response time."""
+        return self.metric == "max" or (self.metric[:1] == "p" and self.metric[1:2].isdigit())
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product of the sale; `weight` is its share of the interest (not normalised)."""
+
+    sku: str
+    price_cents: int
+    stock: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Who buys what."""
+
+    users: int
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the generator and of the waits after the load."""
+
+    in_flight: int = 512
+    request_timeout_s: float = 5.0
+    max_attempts: int = 3
+    drain_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A parsed scenario. `backend` holds the reference backend's settings that it overrides."""
+
+    name: str
+    path: Path
+    locustfile: Path
+    stages: tuple[Stage, ...]
+    world: World
+    description: str = ""
+    seed: int = 1
+    time_scale: float = 1.0
+    gates: tuple[Gate, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    backend: Mapping[str, object] = field(default_factory=dict)
+    chaos: tuple[Path, ...] = ()  # plans that the scenario names itself
+    parameters: Mapping[str, object] = field(default_factory=dict)  # read by the locustfile
+
+    @property
+    def duration_s(self) -> float:
+        """From the run's start to the end of the last stage."""
+        return self.stages[-1].end_s if self.stages else 0.0

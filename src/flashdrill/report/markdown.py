@@ -1,0 +1,106 @@
+"""`summary.md`: the run as a comment in a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from flashdrill.model.result import RunResult
+from flashdrill.report.wording import count, measured, seconds, share, yes
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    columns = list(head)
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "---|" * len(columns)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+def lines(result: RunResult) -> Iterator[str]:
+    """The page, verdict first."""
+    verdict = result.verdict
+    yield f"# {result.scenario.get('name', 'run')}: {verdict.conclusion.value.upper()}"
+    yield ""
+    for reason in verdict.reasons:
+        yield f"- {reason}"
+    yield ""
+    yield f"Started {result.started_at}, {result.duration_s:.0f} s, seed {result.seed}. Repeat: `{result.command}`"
+    yield ""
+    yield f"**Bottleneck:** {result.bottleneck.sentence}"
+    yield ""
+    yield from _invariants(result)
+    yield from _faults(result)
+    yield from _operations(result)
+
+
+def _invariants(result: RunResult) -> Iterator[str]:
+    yield from _table(
+        ("invariant", "answer", "found", "examples"),
+        ((i.name, i.status.value, i.found, ", ".join(i.examples[:3])) for i in result.invariants),
+    )
+    yield from _table(
+        ("gate", "answer", "measured"),
+        ((f"`{g.text}`", g.status, measured(g.value, g.unit)) for g in result.gates),
+    )
+
+
+def _faults(result: RunResult) -> Iterator[str]:
+    yield from _table(
+        ("fault", "what", "from", "to", "observed", "healed", "detected after", "recovered after"),
+        (
+            (
+                fault.id,
+                f"{fault.kind} on {fault.target}",
+                f"{fault.start_s:.1f} s",
+                f"{fault.end_s:.1f} s",
+                yes(fault.effect_observed),
+                yes(fault.healed),
+                seconds(fault.detect_s),
+                seconds(fault.recover_s),
+            )
+            for fault in result.faults
+        ),
+    )
+
+
+def _operations(result: RunResult) -> Iterator[str]:
+    yield from _table(
+        (
+            "stage",
+            "operation",
+            "due",
+            "ok",
+            "queued",
+            "refused",
+            "fail",
+            "unknown",
+            "errors",
+            "p50",
+            "p99",
+            "lateness p99",
+        ),
+        (
+            (
+                o.stage or "whole run",
+                o.kind,
+                count(o.due),
+                count(o.ok),
+                count(o.queued),
+                count(o.refused),
+                count(o.fail),
+                count(o.info),
+                share(o.error_rate),
+                seconds(o.response.p50),
+                seconds(o.response.p99),
+                seconds(o.lateness.p99),
+            )
+            for o in result.operations
+        ),
+    )
+
+
+def write_markdown(result: RunResult, path: Path) -> None:
+    """Write the page."""
+    path.write_text("\n".join(lines(result)), encoding="utf-8")

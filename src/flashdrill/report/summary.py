@@ -1,0 +1,92 @@
+"""`summary.json`: one document with a schema of its own, for people's scripts and CI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flashdrill.model.faults import FaultRecord
+from flashdrill.model.result import (
+    Bottleneck,
+    Conclusion,
+    GateResult,
+    Invariant,
+    RunResult,
+    StageValidity,
+)
+
+SCHEMA_ID = "flashdrill-summary/1"
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """The invariants, and what was read to judge them."""
+
+    invariants: tuple[Invariant, ...]
+    drain_s: float | None = None
+    final_reads: Mapping[str, Any] = {}
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """The top-level keys of `summary.json`. Times in seconds since the run's start unless named otherwise."""
+
+    schema: str
+    verdict: Conclusion
+    reasons: tuple[str, ...]
+    exit_code: int
+    scenario: Mapping[str, Any]
+    chaos: Mapping[str, Any]
+    seed: int
+    started_at: str
+    duration_s: float
+    load: Mapping[str, Any]
+    stages: tuple[Mapping[str, Any], ...]
+    faults: tuple[FaultRecord, ...]
+    audit: Audit
+    bottleneck: Bottleneck
+    capacity: Mapping[str, Any]
+    gates: tuple[GateResult, ...]
+    validity: tuple[StageValidity, ...]
+    environment: Mapping[str, Any]
+
+
+def summarise(result: RunResult) -> Summary:
+    """The document of a run."""
+    return Summary(
+        schema=SCHEMA_ID,
+        verdict=result.verdict.conclusion,
+        reasons=result.verdict.reasons,
+        exit_code=result.verdict.exit_code,
+        scenario=result.scenario,
+        chaos=result.chaos,
+        seed=result.seed,
+        started_at=result.started_at,
+        duration_s=round(result.duration_s, 3),
+        load={**result.load, "operations": [msgspec.to_builtins(o) for o in result.operations]},
+        stages=result.stages,
+        faults=result.faults,
+        audit=Audit(
+            invariants=result.invariants,
+            drain_s=result.audit.get("drain_s"),
+            final_reads=result.audit.get("final_reads", {}),
+        ),
+        bottleneck=result.bottleneck,
+        capacity=result.capacity,
+        gates=result.gates,
+        validity=result.validity,
+        environment={**result.environment, "command": result.command},
+    )
+
+
+def write_summary(result: RunResult, path: Path) -> None:
+    """Write the document, indented, with a final newline."""
+    text = msgspec.json.format(msgspec.json.encode(summarise(result)), indent=2)
+    path.write_bytes(text + b"\n")
+
+
+def summary_schema() -> dict[str, Any]:
+    """The JSON Schema of `summary.json`."""
+    schema = msgspec.json.schema(Summary)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

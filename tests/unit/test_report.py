@@ -1,0 +1,198 @@
+"""The reports say what the result holds, whatever was or was not measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from flashdrill.model.faults import FaultRecord
+from flashdrill.model.result import (
+    Bottleneck,
+    Conclusion,
+    GateResult,
+    Invariant,
+    InvariantStatus,
+    OperationStats,
+    Percentiles,
+    ResourceUse,
+    RunResult,
+    StageValidity,
+    Timeline,
+    Verdict,
+)
+from flashdrill.report.html import render
+from flashdrill.report.junit import write_junit
+from flashdrill.report.markdown import lines
+from flashdrill.report.summary import summary_schema, write_summary
+from flashdrill.report.wording import seconds
+from flashdrill.report.write import write_reports
+
+TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
+TIMES = Percentiles(count=3, p50=0.012, p95=0.2, p99=1.4, max=2.0)
+NOTHING = Percentiles(count=0, p50=None, p95=None, p99=None, max=None)
+
+
+def sample(*, conclusion: Conclusion = Conclusion.FAIL, exit_code: int = 1) -> RunResult:
+    """A small run in which something of everything happened."""
+    seconds_of_run = [0.0, 1.0, 2.0]
+    flat = [5.0, 6.0, 7.0]
+    return RunResult(
+        verdict=Verdict(
+            conclusion, ("one-order-per-key is violated: 1 key has 2 orders",), exit_code
+        ),
+        scenario={"name": "smoke <b>", "time_scale": 10},
+        chaos={"plans": ["night"]},
+        seed=7,
+        started_at="2026-01-27T12:00:00Z",
+        duration_s=3.0,
+        load={"due": 18},
+        operations=(
+            OperationStats(
+                "rush", "place_order", 10, 10, 6, 2, 2, 1, 1, 0.2, 0.2, TIMES, TIMES, NOTHING
+            ),
+        ),
+        stages=({"name": "rush", "start_s": 0.0, "duration_s": 3.0},),
+        faults=(
+            FaultRecord(
+                "cut", "timeout", "shard2", 0.5, 1.5, True, True, {"canary_ms": 500}, "", 0.1, 0.7
+            ),
+            FaultRecord(
+                "slow", "latency", "redis", 1.5, 2.5, False, True, {}, "Toxiproxy did not answer"
+            ),
+        ),
+        invariants=(
+            Invariant(
+                "one-order-per-key", InvariantStatus.VIOLATED, "1 each", "2 for one", ("ab12",)
+            ),
+            Invariant("queue-drained", InvariantStatus.HOLDS, "0", "0"),
+            Invariant("paid-once", InvariantStatus.UNKNOWN, "1", "shard1 could not be read"),
+        ),
+        audit={"drain_s": 1.25, "final_reads": {"orders": 8}},
+        bottleneck=Bottleneck(
+            "pool.shard1",
+            "The pool of shard1 is the limit.",
+            "Make it larger.",
+            (ResourceUse("pool.shard1", 0.97, 40.0, 120, 8, 3.2, "rush"),),
+        ),
+        capacity={},
+        gates=(
+            GateResult("p99(place_order) < 800ms", "fail", 1.4, 0.8, "s"),
+            GateResult("recovery < 30s", "unknown", None, 30, "s", "no fault"),
+        ),
+        validity=(StageValidity("rush", False, ("it lagged",), 10, 9, 0.2, 0.08, 0, 0.5),),
+        environment={"python": "3.11"},
+        timeline=Timeline(
+            seconds_of_run,
+            flat,
+            flat,
+            flat,
+            flat,
+            flat,
+            flat,
+            flat,
+            [0.01, None, 0.02],
+            [0.1, None, 0.2],
+            {"breaker shard2": [(0.6, 2.0), (1.9, 0.0)], "queue shard2": [(0.0, 0.0), (1.0, 9.0)]},
+        ),
+        command="flashdrill run scenarios/smoke.yaml",
+    )
+
+
+def test_the_summary_follows_its_own_schema_and_key_order(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_summary(sample(), path)
+    document = json.loads(path.read_text())
+    jsonschema.validate(document, summary_schema())
+    wanted = (
+        "schema verdict reasons exit_code scenario chaos seed started_at duration_s load stages faults audit "
+        "bottleneck capacity gates validity environment"
+    )
+    assert list(document) == wanted.split()
+    assert document["audit"]["invariants"][0]["examples"] == ["ab12"]
+    assert set(document["faults"][0]) >= {
+        "id",
+        "kind",
+        "target",
+        "start_s",
+        "end_s",
+        "effect_observed",
+        "healed",
+        "detect_s",
+        "recover_s",
+    }
+    del document["verdict"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, summary_schema())
+
+
+def test_junit_tells_failures_from_what_nobody_can_tell(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    write_junit(sample(), path)
+    suites = {suite.get("name"): suite for suite in ET.parse(path).getroot()}
+    assert suites["invariants"].get("failures") == "1"
+    assert suites["invariants"].get("errors") == "1"
+    assert suites["faults"].get("errors") == "1"
+    assert suites["verdict"].get("failures") == "1"
+    write_junit(sample(conclusion=Conclusion.INCONCLUSIVE, exit_code=3), path)
+    suites = {suite.get("name"): suite for suite in ET.parse(path).getroot()}
+    assert suites["verdict"].get("errors") == "1"
+
+
+def test_the_page_is_one_offline_file_with_everything_on_it() -> None:
+    page = render(sample(), TEMPLATES)
+    for wanted in (
+        "one-order-per-key",
+        "ab12",
+        "pool.shard1",
+        "it lagged",
+        "Toxiproxy did not answer",
+        "1.40 s",
+    ):
+        assert wanted in page
+    assert "smoke &lt;b&gt;" in page, "names from files are escaped"
+    head_and_body = (
+        page.split("<main>")[0].split("<script")[0] + page.split("<main>")[1].split("<script")[0]
+    )
+    assert "http://" not in head_and_body
+    assert "https://" not in head_and_body
+    assert len(page) < 5_000_000
+
+
+def test_a_run_without_samples_still_gives_every_report(tmp_path: Path) -> None:
+    empty = dataclasses.replace(
+        sample(),
+        operations=(),
+        faults=(),
+        invariants=(),
+        gates=(),
+        validity=(),
+        stages=(),
+        timeline=Timeline([], [], [], [], [], [], [], [], [], [], {}),
+    )
+    page = write_reports(empty, tmp_path, TEMPLATES)
+    assert page.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "summary.json",
+        "junit.xml",
+        "summary.md",
+        "report.html",
+    }
+
+
+def test_markdown_puts_the_verdict_first() -> None:
+    text = list(lines(sample()))
+    assert text[0] == "# smoke <b>: FAIL"
+    assert any("one-order-per-key" in line and "violated" in line for line in text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0, "0 s"), (0.0004, "0.4 ms"), (0.083, "83 ms"), (1.416, "1.42 s")],
+)
+def test_seconds_in_words(value: float | None, text: str) -> None:
+    assert seconds(value) == text
