@@ -1,0 +1,44 @@
+# The two that matter: `make rehearse` and `make test`. Each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help rehearse test lint format types build soak clean
+
+help:  ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@echo "installing into $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[reference]' --group dev
+	@touch $@
+
+rehearse: $(STAMP)  ## Rehearse a flash sale under faults; prints the verdict and the report's path.
+	@$(BIN)/flashdrill run scenarios/flash_sale.yaml
+
+test: $(STAMP)  ## Run every test.
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## Check style.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## Format the code.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: $(STAMP)  ## Check types.
+	@$(BIN)/mypy
+
+build: $(STAMP)  ## Build the wheel into dist/.
+	@$(BIN)/python -m build --wheel --outdir dist .
+
+soak: $(STAMP)  ## Kill the backend 20 times under load with the queue in use; nothing may be lost or doubled.
+	@$(BIN)/python scripts/kill_backend.py --kills 20
+
+clean:  ## Remove what was built and installed here.
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,104 @@
+"""`flashdrill run`: one rehearsal from the first arrival to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+
+import click
+
+from flashdrill.cli.progress import TerminalWatcher
+from flashdrill.errors import ConfigError
+
+
+@click.command()
+@click.argument("scenario", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--chaos",
+    "plans",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A fault plan instead of the scenario's own; may be repeated.",
+)
+@click.option("--no-chaos", is_flag=True, help="No faults at all.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the scenario, such as backend.defect=oversell; may be repeated.",
+)
+@click.option("--seed", type=int, help="Another seed than the scenario's.")
+@click.option(
+    "--toxiproxy",
+    type=click.Choice(["auto", "real", "embedded"]),
+    default="auto",
+    show_default=True,
+    envvar="FLASHDRILL_TOXIPROXY",
+    help="Which Toxiproxy server to run: found or built, or the embedded one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports/runs"),
+    show_default=True,
+    help="Folder that gets one folder for each run.",
+)
+def run(
+    scenario: Path,
+    plans: tuple[Path, ...],
+    no_chaos: bool,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    toxiproxy: str,
+    out: Path,
+) -> int:
+    """Rehearse SCENARIO and end in a verdict (the exit code)."""
+    from flashdrill.rehearsal.prepare import Order, prepare  # noqa: PLC0415  (a quick --help)
+    from flashdrill.rehearsal.run import rehearse  # noqa: PLC0415
+
+    if no_chaos and plans:
+        raise ConfigError("--no-chaos and --chaos exclude each other", remedy="leave one out")
+    changes = overrides if seed is None else (*overrides, f"seed={seed}")
+    order = Order(
+        scenario=scenario,
+        plans=() if no_chaos else plans or None,
+        overrides=changes,
+        toxiproxy=toxiproxy,
+        out=out,
+        command=_command(scenario, plans, no_chaos, changes, toxiproxy),
+    )
+    prepared = prepare(order)
+    watcher = TerminalWatcher()
+    finished = asyncio.run(rehearse(prepared, watcher))
+    watcher.conclude(finished)
+    return finished.result.verdict.exit_code
+
+
+def _command(
+    scenario: Path,
+    plans: tuple[Path, ...],
+    no_chaos: bool,
+    changes: tuple[str, ...],
+    toxiproxy: str,
+) -> str:
+    words = ["flashdrill", "run", str(scenario)]
+    words += [word for plan in plans for word in ("--chaos", str(plan))]
+    words += ["--no-chaos"] if no_chaos else []
+    words += [word for change in changes for word in ("--set", change)]
+    words += [] if toxiproxy == "auto" else ["--toxiproxy", toxiproxy]
+    return shlex.join(words)
+
+
+@click.command()
+@click.argument(
+    "run_folder", type=click.Path(path_type=Path, file_okay=False), default="reports/latest"
+)
+def report(run_folder: Path) -> int:
+    """Print a run's summary again (RUN_FOLDER, or the newest)."""
+    page = run_folder / "summary.md"
+    if not page.is_file():
+        raise ConfigError(f"{run_folder} is not the folder of a run", remedy="see flashdrill list")
+    click.echo(page.read_text(encoding="utf-8"))
+    return 0

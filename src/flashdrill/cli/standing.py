@@ -1,0 +1,59 @@
+"""`flashdrill up`, `down` and `status`: the embedded stack by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".flashdrill"),
+    show_default=True,
+    help="Folder that holds the stack's data and addresses.",
+)
+
+
+@click.command()
+@state_option
+@click.option(
+    "--toxiproxy",
+    default="auto",
+    show_default=True,
+    help="auto, real or embedded: which Toxiproxy server to run.",
+)
+def up(state: Path, toxiproxy: str) -> int:
+    """Start the embedded stack and leave it running."""
+    from flashdrill.stack.up import up as start  # noqa: PLC0415  (a quick --help)
+
+    standing = asyncio.run(start(state, toxiproxy=toxiproxy, progress=_tell))
+    click.echo(standing.table())
+    return 0
+
+
+@click.command()
+@state_option
+def down(state: Path) -> int:
+    """Stop the stack that `flashdrill up` started."""
+    from flashdrill.stack.up import down as stop  # noqa: PLC0415
+
+    asyncio.run(stop(state))
+    click.echo("the stack is down")
+    return 0
+
+
+@click.command()
+@state_option
+def status(state: Path) -> int:
+    """Say what runs where; exit code 4 when something is down."""
+    from flashdrill.stack.up import status as ask  # noqa: PLC0415
+
+    standing = asyncio.run(ask(state))
+    click.echo(standing.table())
+    return 0 if standing.is_healthy else 4
+
+
+def _tell(name: str, seconds: float) -> None:
+    click.echo(f"  {name:<12} ready after {seconds:.1f} s")

@@ -1,0 +1,68 @@
+"""Everything that can be refused before anything is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashdrill.chaos.catalogue import catalogue, load_own
+from flashdrill.chaos.fault import Fault
+from flashdrill.errors import ConfigError
+from flashdrill.model.faults import FaultPlan
+from flashdrill.model.scenario import Scenario
+from flashdrill.plan.faults import load_plan, merge
+from flashdrill.plan.scenario import load_scenario
+from flashdrill.rehearsal.topology import target_names
+from flashdrill.stack.reference import reference_root
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for on the command line. `plans` None: the scenario's own."""
+
+    scenario: Path
+    out: Path
+    command: str
+    plans: tuple[Path, ...] | None = None
+    overrides: tuple[str, ...] = ()
+    toxiproxy: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that can start: every file has been read and makes sense."""
+
+    order: Order
+    scenario: Scenario
+    plan: FaultPlan
+    plan_names: tuple[str, ...]
+    kinds: dict[str, type[Fault]]
+    reports: Path  # the folder with queries, resources.yaml, remedies and templates
+
+
+def prepare(order: Order) -> Prepared:
+    """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started."""
+    scenario = load_scenario(order.scenario, order.overrides)
+    kinds = {**catalogue(), **load_own(_folder("chaos/faults"))}
+    targets = target_names()
+    paths = scenario.chaos if order.plans is None else order.plans
+    plans = [load_plan(path, scenario, kinds, targets) for path in paths]
+    return Prepared(
+        order=order,
+        scenario=scenario,
+        plan=merge(plans),
+        plan_names=tuple(plan.name for plan in plans),
+        kinds=kinds,
+        reports=_folder("reports", needs="resources.yaml"),
+    )
+
+
+def _folder(name: str, needs: str = "") -> Path:
+    """The user's folder of this name in the current directory, else the reference's."""
+    for root in (Path.cwd(), reference_root()):
+        folder = root / name
+        if (folder / needs).exists():
+            return folder
+    raise ConfigError(
+        f"no folder {name} here and none in the installation", remedy="reinstall flashdrill"
+    )
