@@ -1,0 +1,83 @@
+"""What an answer says about an operation: it happened, it certainly did not, or nobody can say.
+
+| what came back                                        | outcome | reason                        |
+|-------------------------------------------------------|---------|-------------------------------|
+| a status that acknowledges, with what it must carry   | ok      | as the call names it          |
+| a problem body with `definite: true` or `refusal: true` | fail  | the problem's type            |
+| nothing: no connection, so not a byte was sent        | fail    | connection_refused, connect_timeout |
+| 504 without that                                      | info    | gateway_timeout               |
+| any other status                                      | info    | http_NNN                      |
+| nothing in time                                       | info    | timeout                       |
+| a reset, an early end, a body that cannot be read     | info    | connection_lost               |
+
+An edge answers after it has forwarded a request, so a status alone never says that nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from flashdrill.load.exchange import Reply
+from flashdrill.model.op import Outcome
+
+NOT_CONNECTED = frozenset({"connection_refused", "connect_timeout"})
+"""Failures before the first byte: definite."""
+
+RETRYABLE_STATUSES = frozenset({0, 429, 503, 504})
+"""Of definite failures these are worth another attempt (0: there was no connection)."""
+
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The meaning of a reply. `document` is its JSON object, empty when it has none."""
+
+    outcome: Outcome
+    reason: str
+    is_refusal: bool = False
+    is_retryable: bool = False
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(
+    reply: Reply, acknowledged: Mapping[int, str], required: tuple[str, ...] = ()
+) -> Judgement:
+    """What the reply says. `acknowledged` maps statuses to reasons; `required` are fields that such an answer has."""
+    if reply.failure:
+        outcome = Outcome.FAIL if reply.failure in NOT_CONNECTED else Outcome.INFO
+        return Judgement(outcome, reply.failure, is_retryable=True)
+    document = _document(reply.body)
+    reason = acknowledged.get(reply.status)
+    if reason is not None and all(name in document for name in required):
+        return Judgement(Outcome.OK, reason, document=document)
+    if reply.content_type.startswith(_PROBLEM) and reason is None:
+        definite = _definite(reply.status, document)
+        if definite is not None:
+            return definite
+    return Judgement(Outcome.INFO, _unknown(reply.status), is_retryable=True, document=document)
+
+
+def _definite(status: int, problem: Mapping[str, Any]) -> Judgement | None:
+    is_refusal = problem.get("refusal") is True
+    if not is_refusal and problem.get("definite") is not True:
+        return None
+    slug = str(problem.get("type", "")).rstrip("/").rpartition("/")[2].replace("-", "_")
+    is_retryable = not is_refusal and status in RETRYABLE_STATUSES
+    return Judgement(Outcome.FAIL, slug or f"http_{status}", is_refusal, is_retryable, problem)
+
+
+def _unknown(status: int) -> str:
+    return "gateway_timeout" if status == 504 else f"http_{status}"
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = msgspec.json.decode(body) if body else {}
+    except msgspec.DecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,123 @@
+"""The crowd as Locust sees it: one user whose single task walks the schedule of the whole crowd.
+
+Locust's own users are a closed model: each waits for its answer before it comes again, so a slow
+server slows them down. Here Locust starts, stops and hosts the process, and hears of every
+operation through its `request` event, with the response time counted from when it was due.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gevent
+from locust import User, task
+from locust.exception import StopUser
+
+from flashdrill.errors import ConfigError, FlashdrillError
+from flashdrill.load.driver import Driver, Journey
+from flashdrill.load.session import Session
+from flashdrill.load.spec import CROWD_ENV, CrowdSpec, read_spec
+from flashdrill.model.op import Op, Outcome
+
+_MARK = "__flashdrill_journey__"
+_Method = TypeVar("_Method", bound=Callable[[Any, Session], object])
+
+logger = logging.getLogger(__name__)
+
+
+def journey(method: _Method) -> _Method:
+    """Mark a method of an OpenCrowd as a journey; scenarios name it in `arrivals`."""
+    setattr(method, _MARK, True)
+    return method
+
+
+class OperationError(Exception):
+    """What Locust is told of an operation that was not acknowledged; the message is its reason."""
+
+
+class OpenCrowd(User):
+    """Customers who come when they are due, not when the server has time for them.
+
+    Subclass it in a locustfile and mark its journeys: methods that take a `Session`.
+    """
+
+    abstract = True
+
+    spec: CrowdSpec
+
+    @classmethod
+    def journeys(cls) -> tuple[str, ...]:
+        """The names of the journeys, sorted."""
+        return tuple(name for name in sorted(dir(cls)) if hasattr(getattr(cls, name, None), _MARK))
+
+    @task
+    def crowd(self) -> None:
+        """The only task: the whole crowd, once."""
+        try:
+            self._gather()
+        except FlashdrillError as error:
+            logger.error("%s", error)  # noqa: TRY400  (a message for people, no traceback)
+            self.environment.process_exit_code = error.exit_code
+        except Exception:
+            logger.exception("the crowd cannot go on")
+            self.environment.process_exit_code = FlashdrillError.exit_code
+        gevent.spawn(self.environment.runner.quit)
+        raise StopUser
+
+    def _gather(self) -> None:
+        self.spec = _given_spec()
+        driver = Driver(self.spec, self._bound_journeys(), on_ended=self._tell_locust)
+        self.environment.events.quitting.add_listener(self._closer(driver))
+        driver.ready()
+        try:
+            driver.run(driver.await_start())
+        except BaseException as error:  # Locust's ceiling ends a greenlet with GreenletExit
+            driver.stop()
+            if isinstance(error, Exception):
+                driver.failed(error)
+            raise
+        finally:
+            driver.close()
+        self.environment.process_exit_code = 0
+
+    def _bound_journeys(self) -> dict[str, Journey]:
+        return {name: getattr(self, name) for name in self.journeys()}
+
+    def _tell_locust(self, op: Op) -> None:
+        is_expected = op.outcome is Outcome.OK or op.is_refusal
+        self.environment.events.request.fire(
+            request_type=op.journey,
+            name=op.kind,
+            response_time=(op.done_ns - op.due_ns) / 1e6,
+            response_length=0,
+            exception=None if is_expected else OperationError(op.reason),
+            context={},
+            response=None,
+        )
+
+    def _closer(self, driver: Driver) -> Callable[..., None]:
+        """What to do when Locust quits: at the end it finds nothing left, at a SIGTERM it ends everything."""
+
+        def close(**_: object) -> None:
+            driver.stop()
+            driver.close()
+            if self.environment.process_exit_code is None:
+                self.environment.process_exit_code = (
+                    0  # operations that failed are no error of ours
+                )
+
+        return close
+
+
+def _given_spec() -> CrowdSpec:
+    path = os.environ.get(CROWD_ENV, "")
+    if not path:
+        raise ConfigError(
+            f"{CROWD_ENV} is not set: this locustfile is driven by flashdrill",
+            remedy="run `flashdrill run SCENARIO`",
+        )
+    return read_spec(Path(path))

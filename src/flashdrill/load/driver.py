@@ -1,0 +1,214 @@
+"""The load process at work: schedule → customers → wire, with the history and the live log beside it.
+
+arrivals ──> Walk ──spawn──> Session(journey) ──> Operations ──> Wire
+                                                      │
+                                 Recorder, LiveLog, Locust's request event
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+
+import gevent
+from gevent.pool import Group
+
+from flashdrill.errors import ConfigError, StackError
+from flashdrill.load.dispatch import Walk
+from flashdrill.load.http import Wire
+from flashdrill.load.live import LiveLog
+from flashdrill.load.operations import Operations
+from flashdrill.load.record import Recorder
+from flashdrill.load.schedule import Arrival, arrivals
+from flashdrill.load.session import Market, Session
+from flashdrill.load.spec import CrowdSpec
+from flashdrill.model.op import Op
+
+SESSIONS_PER_PLACE = 16
+"""Customers at once, those who think included, for each place in flight; more are not sent."""
+
+FLUSH_S = 0.25
+KILL_TIMEOUT_S = 1.0
+
+Journey = Callable[[Session], object]
+
+
+class Driver:
+    """Runs one worker's share of the crowd. `on_ended` is told of each operation (Locust's event).
+
+    `ready`, `await_start`, `run`, then `close`; `stop` may be called at any time, from any greenlet.
+    """
+
+    def __init__(
+        self,
+        spec: CrowdSpec,
+        journeys: Mapping[str, Journey],
+        *,
+        on_ended: Callable[[Op], None] = lambda op: None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        _check_journeys(spec, journeys)
+        self._spec, self._journeys = spec, journeys
+        self._on_ended, self._clock_ns = on_ended, clock_ns
+        self._recorder = Recorder(Path(spec.ops_path))
+        self._live = LiveLog(Path(spec.live_path), clock_ns=clock_ns, cpu_s=time.process_time)
+        self._wire = Wire(
+            {"backend": spec.base_url, "payment": spec.payment_url},
+            connections=spec.limits.in_flight,
+            clock_ns=clock_ns,
+        )
+        self._operations = Operations(
+            self._wire,
+            self,
+            in_flight_max=spec.limits.in_flight,
+            request_timeout_s=spec.limits.request_timeout_s,
+            max_attempts=spec.limits.max_attempts,
+            clock_ns=clock_ns,
+            sleep=gevent.sleep,
+            worker=spec.worker,
+        )
+        self._sessions = Group()
+        self._chores = Group()
+        self._walk: Walk | None = None
+        self._market = Market(spec.world, spec.stages, spec.parameters, clock_ns())
+        self._was_stopped = self._is_closed = False
+
+    def ready(self) -> None:
+        """Tell the harness that the crowd may start, and leave garbage collection little to do."""
+        self._recorder.warm_up()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 50)
+        self._live.event("ready", pid=os.getpid(), worker=self._spec.worker)
+
+    def await_start(self) -> int:
+        """The start (CLOCK_MONOTONIC ns) that the harness wrote. Raises StackError when it does not come in time."""
+        path = Path(self._spec.start_path)
+        deadline_ns = self._clock_ns() + round(self._spec.start_timeout_s * 1e9)
+        while not path.exists() and not self._was_stopped:
+            if self._clock_ns() > deadline_ns:
+                raise StackError(f"no start was given within {self._spec.start_timeout_s:g} s")
+            gevent.sleep(0.01)
+        return (
+            self._clock_ns()
+            if self._was_stopped
+            else int(json.loads(path.read_text())["t0_mono_ns"])
+        )
+
+    def run(self, t0_ns: int) -> None:
+        """Let everyone come, and wait for the last of them (bounded: who is still out then is recorded as unknown)."""
+        spec = self._spec
+        self._walk = Walk(t0_ns=t0_ns, clock_ns=self._clock_ns, sleep=gevent.sleep)
+        self._walk.is_stopped = self._was_stopped
+        self._market = Market(spec.world, spec.stages, spec.parameters, t0_ns)
+        for chore in (self._report, self._flush):
+            self._chores.spawn(self._guarded, chore, "crowd")
+        due = arrivals(spec.stages, spec.seed, worker=spec.worker, workers=spec.workers)
+        self._walk.run(due, self._begin)
+        if not self._was_stopped:
+            self._sessions.join(timeout=spec.finish_timeout_s)
+
+    def stop(self) -> None:
+        """No more arrivals; what is open is recorded as unknown."""
+        self._was_stopped = True
+        if self._walk is not None:
+            self._walk.is_stopped = True
+
+    def close(self) -> None:
+        """End what is open, complete the history, say the totals; harmless when repeated."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._sessions.kill(timeout=KILL_TIMEOUT_S)
+        self._chores.kill(timeout=KILL_TIMEOUT_S)
+        self._wire.close()
+        try:
+            self._recorder.close()
+        except OSError as error:
+            self._live.error("crowd", f"the history could not be written: {error}")
+        self._say_second()
+        self._live.done(t_s=self._elapsed_s(), was_interrupted=self._was_stopped)
+
+    def failed(self, error: BaseException) -> None:
+        """Say why the crowd cannot go on."""
+        self._live.error("crowd", f"{type(error).__name__}: {error}")
+
+    def sent(self, lateness_ns: int) -> None:
+        """An operation leaves (`operations.Watch`)."""
+        self._live.sent(lateness_ns)
+
+    def ended(self, op: Op) -> None:
+        """An operation has ended (`operations.Watch`)."""
+        self._live.ended(op)
+        self._recorder.add(op)
+        self._on_ended(op)
+
+    def _begin(self, arrival: Arrival, due_ns: int) -> None:
+        self._live.due()
+        has_room = len(self._sessions) < self._spec.limits.in_flight * SESSIONS_PER_PLACE
+        self._spawn(lambda: self._travel(arrival, due_ns, has_room), arrival.journey)
+
+    def _travel(self, arrival: Arrival, due_ns: int, has_room: bool) -> None:
+        assert self._walk is not None
+        session = Session(
+            self._market,
+            self._operations,
+            rng=Random(f"{self._spec.seed}/{arrival.index}"),
+            journey=arrival.journey,
+            due_ns=due_ns,
+            sleep_until=self._walk.sleep_until,
+            spawn=self._spawn,
+            has_room=has_room,
+        )
+        self._journeys[arrival.journey](session)
+        if not session.operations_done:
+            raise ConfigError(f"the journey {arrival.journey!r} ended without an operation")
+
+    def _spawn(self, act: Callable[[], None], journey: str) -> None:
+        self._sessions.spawn(self._guarded, act, journey)
+
+    def _guarded(self, act: Callable[[], None], journey: str) -> None:
+        """An error of the crowd's own code is counted and told: it makes the run inconclusive."""
+        try:
+            act()
+        except Exception:
+            self._live.error(journey, traceback.format_exc(limit=8))
+
+    def _report(self) -> None:
+        assert self._walk is not None
+        second = 1
+        while not self._walk.is_stopped:
+            self._walk.sleep_until(self._market.t0_ns + second * 10**9)
+            self._say_second()
+            second = max(second + 1, int(self._elapsed_s()) + 1)
+
+    def _flush(self) -> None:
+        while True:
+            gevent.sleep(FLUSH_S)
+            self._recorder.flush()
+
+    def _say_second(self) -> None:
+        middle_ns = self._clock_ns() - 5 * 10**8
+        stage = self._market.stage_at(middle_ns)
+        self._live.second(t_s=self._elapsed_s(), stage=stage, in_flight=self._operations.in_flight)
+
+    def _elapsed_s(self) -> float:
+        return (self._clock_ns() - self._market.t0_ns) / 1e9
+
+
+def _check_journeys(spec: CrowdSpec, journeys: Mapping[str, Journey]) -> None:
+    wanted = {arrival.journey for stage in spec.stages for arrival in stage.arrivals}
+    wanted |= {recording.journey for stage in spec.stages for recording in stage.recorded}
+    unknown = sorted(wanted - journeys.keys())
+    if unknown:
+        raise ConfigError(
+            f"the locustfile has no journey {', '.join(unknown)}",
+            path=Path(spec.locustfile),
+            remedy=f"it has: {', '.join(sorted(journeys)) or 'none'}; mark a method with @journey",
+        )

@@ -1,0 +1,34 @@
+"""One HTTP request and what it brought back, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `path` is in origin form; header values must not hold line breaks."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What it brought back. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer.
+
+    `failure` is empty, or one of connection_refused, connect_timeout, timeout, connection_lost.
+    """
+
+    sent_ns: int
+    done_ns: int
+    status: int = 0
+    failure: str = ""
+    body: bytes = b""
+    content_type: str = ""
+    retry_after_s: float | None = None
+    server_timing: str = ""
+    connection_wait_ns: int = 0

@@ -1,0 +1,147 @@
+"""What the load process says while it runs: one JSON line a second, exact over that second."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flashdrill.model.op import NOT_SENT, Op, Outcome
+
+MAX_ERROR_LINES = 20
+"""Errors of the crowd's own code that are told in full; the rest are only counted."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over a stretch of the run. `due` counts arrivals, the others operations."""
+
+    due: int = 0
+    sent: int = 0
+    ok: int = 0
+    queued: int = 0
+    refused: int = 0
+    fail: int = 0
+    info: int = 0
+    not_sent: int = 0
+    connection_waits: int = 0
+
+    def add(self, op: Op) -> None:
+        """Count an operation that has ended."""
+        if op.sent_ns == NOT_SENT:
+            self.not_sent += 1
+        if op.connection_wait_ns > 0:
+            self.connection_waits += 1
+        if op.outcome is Outcome.OK:
+            self.ok += 1
+            self.queued += op.reason == "queued"
+        elif op.outcome is Outcome.INFO:
+            self.info += 1
+        elif op.is_refusal:
+            self.refused += 1
+        else:
+            self.fail += 1
+
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class _Second:
+    tally: Tally = field(default_factory=Tally)
+    response_ns: list[int] = field(default_factory=list)
+    lateness_ns: list[int] = field(default_factory=list)
+
+
+class LiveLog:
+    """Appends to live.jsonl. `clock_ns` is CLOCK_MONOTONIC, `cpu_s` the process' CPU time."""
+
+    def __init__(
+        self, path: Path, *, clock_ns: Callable[[], int], cpu_s: Callable[[], float]
+    ) -> None:
+        self._file = path.open("w", encoding="utf-8")
+        self._clock_ns, self._cpu_s = clock_ns, cpu_s
+        self._second = _Second()
+        self._since = (clock_ns(), cpu_s())
+        self.totals = Tally()
+        self.max_cpu = 0.0
+        self.errors = 0
+        self.lateness_max_ns = 0
+
+    def event(self, name: str, **facts: object) -> None:
+        """Say something now."""
+        if not self._file.closed:
+            self._file.write(json.dumps({"event": name, **facts}) + "\n")
+            self._file.flush()
+
+    def due(self) -> None:
+        """An arrival's time has come."""
+        self._second.tally.due += 1
+        self.totals.due += 1
+
+    def sent(self, lateness_ns: int) -> None:
+        """An operation leaves, so late."""
+        self._second.tally.sent += 1
+        self.totals.sent += 1
+        self._second.lateness_ns.append(lateness_ns)
+        self.lateness_max_ns = max(self.lateness_max_ns, lateness_ns)
+
+    def ended(self, op: Op) -> None:
+        """An operation has ended."""
+        self._second.tally.add(op)
+        self.totals.add(op)
+        if op.sent_ns != NOT_SENT:
+            self._second.response_ns.append(op.done_ns - op.due_ns)
+
+    def error(self, journey: str, text: str) -> None:
+        """The crowd's own code has failed: counted, and the first ones told."""
+        self.errors += 1
+        if self.errors <= MAX_ERROR_LINES:
+            self.event("error", journey=journey, error=text)
+
+    def second(self, *, t_s: float, stage: str, in_flight: int) -> None:
+        """Close the current second and say what was in it."""
+        second, self._second = self._second, _Second()
+        cpu = self._cpu_share()
+        self.max_cpu = max(self.max_cpu, cpu)
+        self.event(
+            "second",
+            t_s=round(t_s, 3),
+            stage=stage,
+            **second.tally.counts(),
+            p50_ms=_milliseconds(second.response_ns, 0.50),
+            p99_ms=_milliseconds(second.response_ns, 0.99),
+            lateness_p99_ms=_milliseconds(second.lateness_ns, 0.99),
+            in_flight=in_flight,
+            cpu=round(cpu, 4),
+        )
+
+    def done(self, *, t_s: float, was_interrupted: bool) -> None:
+        """Say the totals and end; harmless when repeated."""
+        self.event(
+            "done",
+            t_s=round(t_s, 3),
+            **self.totals.counts(),
+            crowd_errors=self.errors,
+            max_cpu=round(self.max_cpu, 4),
+            lateness_max_ms=round(self.lateness_max_ns / 1e6, 3),
+            interrupted=was_interrupted,
+        )
+        self._file.close()
+
+    def _cpu_share(self) -> float:
+        now = (self._clock_ns(), self._cpu_s())
+        before, self._since = self._since, now
+        elapsed_s = (now[0] - before[0]) / 1e9
+        return (now[1] - before[1]) / elapsed_s if elapsed_s > 0 else 0.0
+
+
+def _milliseconds(values_ns: list[int], share: float) -> float | None:
+    """The nearest-rank percentile, or None without values."""
+    if not values_ns:
+        return None
+    rank = max(1, math.ceil(share * len(values_ns)))
+    return round(sorted(values_ns)[rank - 1] / 1e6, 3)

@@ -1,0 +1,267 @@
+"""Logical operations: one intention of a customer, however many attempts it takes.
+
+An attempt that may have happened, or that was turned away for the moment, is made again with the
+same idempotency key after a pause with jitter; `Retry-After` is honoured. The outcome follows
+`model.op.combine`: any ok wins, else any unknown, else the last failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from flashdrill.load.answer import Judgement, judge
+from flashdrill.load.exchange import Reply, Request
+from flashdrill.model.op import NOT_SENT, Attempt, Op, Outcome, combine
+
+WORKER_SHIFT = 40
+"""Ids of worker w start at w · 2^40, so that those of several workers do not meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How long a customer tries. The n-th pause is base · 2^n up to the cap, less up to a half at random.
+
+    A `Retry-After` makes it longer, up to `retry_after_cap_s`. 0 attempts: as many as the scenario's limits say.
+    """
+
+    attempts: int = 0
+    base_s: float = 0.1
+    cap_s: float = 2.0
+    retry_after_cap_s: float = 5.0
+
+    def pause_s(self, attempt: int, retry_after_s: float | None, rng: Random) -> float:
+        """The pause after the attempt (counted from 0), in seconds."""
+        longest = min(self.cap_s, self.base_s * 2.0**attempt)
+        backoff = longest * (1 - rng.random() / 2)
+        return max(backoff, min(retry_after_s or 0.0, self.retry_after_cap_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a customer wants. `acknowledged` maps the statuses that grant it to the outcome's reason.
+
+    `required` are the fields that an acknowledging answer has, `sign` makes headers afresh for each attempt.
+    The last block is what the checkers need to know of it; it goes into the history as it is.
+    """
+
+    kind: str
+    method: str
+    path: str
+    acknowledged: Mapping[int, str]
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sign: Callable[[bytes], Mapping[str, str]] | None = None
+    via: str = "backend"
+    required: tuple[str, ...] = ()
+    retry: Retry = Retry()
+
+    key: str = ""
+    order_id: str = ""
+    user_id: str = ""
+    sku: str = ""
+    quantity: int = 0
+    amount_cents: int = 0
+    transaction_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation belongs: its stage, its journey, its process, and when it is due."""
+
+    stage: str
+    journey: str
+    process: int
+    due_ns: int
+    is_arrival: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the customer got: the operation as recorded, and the deciding answer's JSON object."""
+
+    op: Op
+    document: Mapping[str, Any]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it was acknowledged."""
+        return self.op.outcome is Outcome.OK
+
+
+class Sender(Protocol):
+    """Whoever puts one request on the wire (`http.Wire`)."""
+
+    def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
+        """Send once and wait for the answer."""
+        ...
+
+
+class Watch(Protocol):
+    """Whoever is told of operations as they go (`crowd`'s recorder and live log)."""
+
+    def sent(self, lateness_ns: int) -> None:
+        """An operation leaves, so late."""
+        ...
+
+    def ended(self, op: Op) -> None:
+        """An operation has ended."""
+        ...
+
+
+class Operations:
+    """Performs calls with at most `in_flight_max` open; beyond that a call is recorded as not sent."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        watch: Watch,
+        *,
+        in_flight_max: int,
+        request_timeout_s: float,
+        max_attempts: int,
+        clock_ns: Callable[[], int],
+        sleep: Callable[[float], object],
+        worker: int = 0,
+    ) -> None:
+        self._sender, self._watch = sender, watch
+        self._in_flight_max = in_flight_max
+        self._request_timeout_s = request_timeout_s
+        self._max_attempts = max_attempts
+        self._clock_ns, self._sleep = clock_ns, sleep
+        self._worker = worker
+        self._last_op = self._last_process = worker << WORKER_SHIFT
+        self.in_flight = 0
+
+    def new_process(self) -> int:
+        """A process id that nobody has had."""
+        self._last_process += 1
+        return self._last_process
+
+    def perform(self, call: Call, place: Place, rng: Random) -> Answer:
+        """Do it now and record it. Whatever interrupts it, an operation that may have left is recorded as unknown."""
+        if self.in_flight >= self._in_flight_max:
+            return self.turn_away(call, place)
+        self.in_flight += 1
+        open_op = _OpenOperation(call, place)
+        try:
+            self._attempt_until_settled(open_op, rng)
+        finally:
+            self.in_flight -= 1
+            answer = self._conclude(open_op)
+        return answer
+
+    def turn_away(self, call: Call, place: Place) -> Answer:
+        """Record that it was due and never left: the generator had no room for it."""
+        return self._conclude(_OpenOperation(call, place))
+
+    def _attempt_until_settled(self, open_op: _OpenOperation, rng: Random) -> None:
+        retry = open_op.call.retry
+        attempts_max = retry.attempts or self._max_attempts
+        for number in range(attempts_max):
+            reply, judgement = self._attempt(open_op)
+            if not judgement.is_retryable or number + 1 == attempts_max:
+                return
+            self._sleep(retry.pause_s(number, reply.retry_after_s, rng))
+
+    def _attempt(self, open_op: _OpenOperation) -> tuple[Reply, Judgement]:
+        call = open_op.call
+        signature = call.sign(call.body) if call.sign else {}
+        request = Request(call.method, call.path, call.body, {**call.headers, **signature})
+        open_op.leaves(self._clock_ns(), self._watch)
+        reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
+        judgement = judge(reply, call.acknowledged, call.required)
+        open_op.answered(reply, judgement)
+        return reply, judgement
+
+    def _conclude(self, open_op: _OpenOperation) -> Answer:
+        self._last_op += 1
+        answer = open_op.conclude(self._last_op, self._worker, self._clock_ns())
+        self._watch.ended(answer.op)
+        return answer
+
+
+@dataclass(slots=True)
+class _OpenOperation:
+    """An operation between its first attempt and its end."""
+
+    call: Call
+    place: Place
+    attempts: list[Attempt] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    left_ns: int = NOT_SENT  # when the attempt that is still out was made
+    connection_wait_ns: int = 0
+    breakdown: str = ""
+
+    def leaves(self, now_ns: int, watch: Watch) -> None:
+        """An attempt is made."""
+        if not self.attempts:
+            watch.sent(now_ns - self.place.due_ns)
+        self.left_ns = now_ns
+
+    def answered(self, reply: Reply, judgement: Judgement) -> None:
+        """The attempt came back, or was given up."""
+        attempt = Attempt(
+            self.left_ns, reply.done_ns, reply.status, judgement.outcome, judgement.reason
+        )
+        self.attempts.append(attempt)
+        self.judgements.append(judgement)
+        self.left_ns = NOT_SENT
+        self.connection_wait_ns += reply.connection_wait_ns
+        self.breakdown = reply.server_timing or self.breakdown
+
+    def conclude(self, op_id: int, worker: int, now_ns: int) -> Answer:
+        """The row of the history, and what the customer learns."""
+        if self.left_ns != NOT_SENT:  # interrupted while it was out: nobody can say
+            self.answered(Reply(self.left_ns, now_ns), Judgement(Outcome.INFO, "abandoned"))
+        deciding = combine(tuple(self.attempts)) if self.attempts else _never_sent(now_ns)
+        document = self._document(deciding)
+        return Answer(self._op(op_id, worker, deciding, document), document)
+
+    def _document(self, deciding: Attempt) -> Mapping[str, Any]:
+        return self._judgement(deciding).document
+
+    def _judgement(self, deciding: Attempt) -> Judgement:
+        for attempt, judgement in zip(self.attempts, self.judgements, strict=True):
+            if attempt is deciding:
+                return judgement
+        return Judgement(deciding.outcome, deciding.reason)
+
+    def _op(self, op_id: int, worker: int, deciding: Attempt, document: Mapping[str, Any]) -> Op:
+        call, place = self.call, self.place
+        return Op(
+            op_id=op_id,
+            kind=call.kind,
+            stage=place.stage,
+            journey=place.journey,
+            is_arrival=place.is_arrival,
+            process=place.process,
+            due_ns=place.due_ns,
+            sent_ns=self.attempts[0].sent_ns if self.attempts else NOT_SENT,
+            done_ns=self.attempts[-1].done_ns if self.attempts else deciding.done_ns,
+            outcome=deciding.outcome,
+            reason=deciding.reason,
+            is_refusal=self._judgement(deciding).is_refusal,
+            status=deciding.status,
+            attempts=tuple(self.attempts),
+            key=call.key,
+            order_id=call.order_id or _order_id(deciding, document),
+            user_id=call.user_id,
+            sku=call.sku,
+            quantity=call.quantity,
+            amount_cents=call.amount_cents,
+            transaction_id=call.transaction_id,
+            connection_wait_ns=self.connection_wait_ns,
+            breakdown=self.breakdown,
+            worker=worker,
+        )
+
+
+def _never_sent(now_ns: int) -> Attempt:
+    return Attempt(NOT_SENT, now_ns, 0, Outcome.FAIL, "not_sent")
+
+
+def _order_id(deciding: Attempt, document: Mapping[str, Any]) -> str:
+    return str(document.get("order_id", "")) if deciding.outcome is Outcome.OK else ""

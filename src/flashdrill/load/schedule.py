@@ -1,0 +1,93 @@
+"""When each arrival is due: an open model, fixed before the run begins and blind to the server.
+
+Each journey of a stage is a Poisson process of its own, with a rate that goes linearly from one
+value to another. Its times come from unit exponentials by time rescaling: with the cumulative rate
+Λ(t) = a·t + (b - a)·t²/2D, the k-th arrival is at Λ⁻¹(E₁ + … + E_k). That is exact, no thinning
+(Çinlar, Introduction to Stochastic Processes, 1975, chapter 4).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from flashdrill.model.scenario import Arrivals, RecordedArrivals, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One customer who comes. `due_s` since the run's start; `index` counts all arrivals from 0."""
+
+    due_s: float
+    journey: str
+    stage: str
+    index: int
+
+
+def arrivals(
+    stages: Sequence[Stage], seed: int, *, worker: int = 0, workers: int = 1
+) -> Iterator[Arrival]:
+    """The arrivals in the order of their due times; the same for the same seed.
+
+    Of several workers each takes every n-th, so that together they make up the whole schedule.
+    """
+    for index, (due_s, journey, stage) in enumerate(_merged(stages, seed)):
+        if index % workers == worker:
+            yield Arrival(due_s, journey, stage, index)
+
+
+def expected_counts(stages: Sequence[Stage]) -> dict[tuple[str, str], float]:
+    """How many arrivals to expect, by (stage, journey): the mean for a rate, the exact number for a recording."""
+    counts: dict[tuple[str, str], float] = {}
+    for stage in stages:
+        for source in stage.arrivals:
+            key = (stage.name, source.journey)
+            counts[key] = counts.get(key, 0.0) + _expected(source, stage.duration_s)
+        for recording in stage.recorded:
+            key = (stage.name, recording.journey)
+            counts[key] = counts.get(key, 0.0) + len(recording.times_s)
+    return counts
+
+
+def stage_at(stages: Sequence[Stage], t_s: float) -> str:
+    """The name of the stage at a time; before the first the first, after the last the last."""
+    position = bisect_right([stage.start_s for stage in stages], t_s) - 1
+    return stages[max(0, position)].name
+
+
+def _merged(stages: Sequence[Stage], seed: int) -> Iterator[tuple[float, str, str]]:
+    for stage in sorted(stages, key=lambda s: s.start_s):
+        streams = [
+            _planned(stage, source, place, seed) for place, source in enumerate(stage.arrivals)
+        ]
+        streams += [_recorded(stage, recording) for recording in stage.recorded]
+        yield from heapq.merge(*streams)
+
+
+def _planned(
+    stage: Stage, source: Arrivals, place: int, seed: int
+) -> Iterator[tuple[float, str, str]]:
+    rng = Random(f"{seed}/{stage.name}/{source.journey}/{place}")
+    mass, expected = rng.expovariate(1.0), _expected(source, stage.duration_s)
+    slope = (source.to_per_s - source.from_per_s) / stage.duration_s if stage.duration_s else 0.0
+    while mass < expected:
+        yield stage.start_s + _rescaled(mass, source.from_per_s, slope), source.journey, stage.name
+        mass += rng.expovariate(1.0)
+
+
+def _recorded(stage: Stage, recording: RecordedArrivals) -> Iterator[tuple[float, str, str]]:
+    for time_s in recording.times_s:
+        yield stage.start_s + time_s, recording.journey, stage.name
+
+
+def _expected(source: Arrivals, duration_s: float) -> float:
+    return (source.from_per_s + source.to_per_s) / 2 * duration_s
+
+
+def _rescaled(mass: float, rate: float, slope: float) -> float:
+    """The time at which rate·t + slope·t²/2 reaches the mass, in the form that does not cancel."""
+    return 2 * mass / (rate + math.sqrt(max(0.0, rate * rate + 2 * slope * mass)))

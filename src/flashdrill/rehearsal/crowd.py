@@ -1,0 +1,73 @@
+"""The crowd of one run: started, told when to begin, followed until it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flashdrill.load import child
+from flashdrill.load.spec import CrowdSpec, write_spec
+from flashdrill.model.scenario import Scenario
+from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.stack.embedded import Stack
+
+LEAD_S = 1.0
+"""Between the start signal and the first arrival: the child polls for the signal."""
+
+
+class Crowd:
+    """One load process, a child of the stack's guardian."""
+
+    def __init__(self, scenario: Scenario, stack: Stack, folder: RunFolder) -> None:
+        self._stack = stack
+        self._spec_path = folder.crowd
+        self._log = folder.logs / "crowd.log"
+        self._spec = CrowdSpec.from_scenario(
+            scenario,
+            base_url=stack.backend_url,
+            payment_url=stack.payment_url,
+            hmac_secret=stack.hmac_secret,
+            folder=folder.path,
+        )
+
+    async def prepare(self) -> None:
+        """Start the process and wait until it could begin."""
+        write_spec(self._spec, self._spec_path)
+        await self._stack.spawn(
+            "crowd",
+            child.command(self._spec_path),
+            env=child.environment(self._spec_path),
+            log=self._log,
+        )
+        await child.wait_ready(self._live, self._is_alive)
+
+    def begin(self) -> int:
+        """Let it begin; returns when the run starts (CLOCK_MONOTONIC ns)."""
+        t0_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
+        child.start(self._start, t0_ns)
+        return t0_ns
+
+    async def follow(self, told: Callable[[dict[str, Any]], None]) -> None:
+        """Pass on every line that it says until it is done."""
+        async for line in child.follow(self._live, self._is_alive):
+            told(line)
+
+    async def stop(self) -> None:
+        """End its arrivals and let it write what it has."""
+        await self._stack.stop("crowd", timeout_s=5.0)
+
+    def forget_secret(self) -> None:
+        """Remove the specification, which holds the run's signing secret."""
+        self._spec_path.unlink(missing_ok=True)
+
+    @property
+    def _live(self) -> Any:
+        return self._spec_path.parent / self._spec.live_path
+
+    @property
+    def _start(self) -> Any:
+        return self._spec_path.parent / self._spec.start_path
+
+    def _is_alive(self) -> bool:
+        return self._stack.is_running("crowd")

@@ -1,0 +1,109 @@
+"""The spine of one run.
+
+    up → warm → load ∥ faults ∥ samplers → heal → drain → final reads → verdict → down
+
+Whatever happens on the way, faults are healed, the stack goes down, and what was found is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from flashdrill.errors import InconclusiveError, StackError
+from flashdrill.rehearsal import folder as folders
+from flashdrill.rehearsal.conclude import conclude
+from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.settle import settle
+from flashdrill.rehearsal.storm import storm
+from flashdrill.rehearsal.trace import Trace
+from flashdrill.rehearsal.watcher import Finished, Watcher
+from flashdrill.stack.embedded import StackSpec, open_stack
+
+
+async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
+    """One rehearsal from bringing the stack up to the written reports. Never raises for what a run can meet."""
+    began = datetime.now(UTC)
+    folder = folders.create(prepared.order.out, prepared.scenario.name, began)
+    trace = Trace()
+    with _interruptible(trace):
+        await _run_to_any_end(prepared, folder, trace, watcher)
+    watcher.phase("judging")
+    result = conclude(prepared, folder, trace, began)
+    return Finished(result, folder.path)
+
+
+async def _run_to_any_end(
+    prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher
+) -> None:
+    """Run, and note what went wrong instead of raising it: there is something to report either way."""
+    try:
+        try:
+            await _run(prepared, folder, trace, watcher)
+        except* InconclusiveError as group:
+            trace.problems += [str(error) for error in _leaves(group)]
+        except* StackError as group:
+            trace.stack_error = "; ".join(str(error) for error in _leaves(group))
+    except asyncio.CancelledError:
+        if not trace.was_interrupted:
+            raise
+
+
+async def _run(prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher) -> None:
+    watcher.phase("bringing the stack up")
+    async with open_stack(_specification(prepared, folder), watcher.server_ready) as stack:
+        trace.environment = stack.environment()
+        await storm(prepared, folder, stack, trace, watcher)
+        await settle(prepared, stack, trace, watcher)
+        watcher.phase("taking the stack down")
+
+
+def _specification(prepared: Prepared, folder: RunFolder) -> StackSpec:
+    scenario = prepared.scenario
+    return StackSpec(
+        state_dir=folder.path / "stack",
+        log_dir=folder.logs,
+        journal=folder.journal,
+        backend_settings={"time_scale": scenario.time_scale, **scenario.backend},
+        world={
+            "users": scenario.world.users,
+            "products": [
+                {"sku": p.sku, "price_cents": p.price_cents, "stock": p.stock}
+                for p in scenario.world.products
+            ],
+        },
+        toxiproxy=prepared.order.toxiproxy,
+    )
+
+
+@contextmanager
+def _interruptible(trace: Trace) -> Iterator[None]:
+    """Ctrl-C and SIGTERM cancel the run once, in order; a second one is left to the guardian."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def interrupt(signum: int) -> None:
+        trace.was_interrupted = True
+        loop.remove_signal_handler(signum)
+        task.cancel()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, interrupt, signum)
+    try:
+        yield
+    finally:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(signum)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,139 @@
+"""The load, the faults and the samplers, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from flashdrill.chaos.timetable import Chaos
+from flashdrill.model.journal import Journal
+from flashdrill.observe.sampler import Samplers
+from flashdrill.rehearsal.crowd import Crowd
+from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.topology import SHARDS, targets
+from flashdrill.rehearsal.trace import Trace
+from flashdrill.rehearsal.watcher import LiveSecond, Watcher
+from flashdrill.stack.embedded import Stack
+
+HEAL_TIMEOUT_S = 60.0
+"""After the load: for faults still in force to be healed and the healing to be verified."""
+
+
+async def storm(
+    prepared: Prepared, folder: RunFolder, stack: Stack, trace: Trace, watcher: Watcher
+) -> None:
+    """Let the crowd loose and break things on time; returns when the crowd is done and all is healed.
+
+    Raises InconclusiveError when the crowd dies or falls silent, StackError when it cannot start.
+    """
+    watcher.phase("starting the crowd")
+    crowd = Crowd(prepared.scenario, stack, folder)
+    journal = Journal(folder.journal)
+    chaos = _chaos(prepared, stack, journal, trace, watcher)
+    samplers = _samplers(stack)
+    try:
+        await crowd.prepare()
+        crowd.forget_secret()
+        trace.t0_ns = crowd.begin()
+        watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
+        async with asyncio.TaskGroup() as group:
+            sampling = group.create_task(samplers.run())
+            try:
+                await _load_under_faults(
+                    crowd, chaos, trace, _Ears(prepared, chaos, trace, watcher)
+                )
+            finally:
+                sampling.cancel()
+    finally:
+        trace.load_ended_ns = time.monotonic_ns()
+        trace.samples = samplers.table
+        await asyncio.shield(_leave(crowd, chaos, stack))
+        trace.faults = chaos.records()
+        journal.close()
+
+
+async def _load_under_faults(crowd: Crowd, chaos: Chaos, trace: Trace, ears: _Ears) -> None:
+    """Both at once; the faults get some time after the load, then they are healed all the same."""
+    async with asyncio.TaskGroup() as group:
+        breaking = group.create_task(chaos.run(trace.t0_ns / 1e9))
+        await crowd.follow(ears.hear)
+        await asyncio.wait({breaking}, timeout=HEAL_TIMEOUT_S)
+        if not breaking.done():
+            trace.problems.append(f"faults were not healed within {HEAL_TIMEOUT_S:.0f} s")
+            breaking.cancel()
+
+
+async def _leave(crowd: Crowd, chaos: Chaos, stack: Stack) -> None:
+    """Whatever ended the load: nothing of it stays in force."""
+    await chaos.heal_all()
+    if stack.is_running("crowd"):
+        await crowd.stop()
+
+
+def _chaos(
+    prepared: Prepared, stack: Stack, journal: Journal, trace: Trace, watcher: Watcher
+) -> Chaos:
+    def told(event: dict[str, Any]) -> None:
+        trace.fault_events.append(event)
+        watcher.fault(event)
+
+    return Chaos(
+        prepared.plan,
+        kinds=prepared.kinds,
+        targets=targets(stack),
+        toxiproxy_url=stack.toxiproxy_url,
+        processes=stack,
+        journal=journal,
+        on_event=told,
+    )
+
+
+def _samplers(stack: Stack) -> Samplers:
+    return Samplers(
+        urls={"backend": stack.metrics_url},
+        pids=lambda: {
+            name: stack.pid(name) for name in stack.process_names if stack.is_running(name)
+        },
+        dsns={f"shard{number}": stack.dsn(number) for number in range(SHARDS)},
+        redis=stack.direct["redis"],
+    )
+
+
+class _Ears:
+    """Takes in what the crowd says, and tells the watcher."""
+
+    def __init__(self, prepared: Prepared, chaos: Chaos, trace: Trace, watcher: Watcher) -> None:
+        self._total_s = prepared.scenario.duration_s
+        self._chaos = chaos
+        self._trace = trace
+        self._watcher = watcher
+
+    def hear(self, line: dict[str, Any]) -> None:
+        """One line of live.jsonl."""
+        match line.get("event"):
+            case "second":
+                self._trace.seconds.append(line)
+                self._watcher.second(self._live(line))
+            case "done":
+                self._trace.crowd = line
+                if line.get("crowd_errors"):
+                    self._trace.problems.append(
+                        f"the crowd's own code failed {line['crowd_errors']} times, see live.jsonl"
+                    )
+            case _:
+                pass
+
+    def _live(self, line: dict[str, Any]) -> LiveSecond:
+        counts = {
+            name: int(line[name]) for name in ("due", "ok", "queued", "refused", "fail", "info")
+        }
+        return LiveSecond(
+            t_s=line["t_s"],
+            total_s=self._total_s,
+            stage=line["stage"],
+            p99_ms=line["p99_ms"] or 0.0,
+            faults=tuple(self._chaos.active()),
+            **counts,
+        )

@@ -1,0 +1,31 @@
+"""What a run has found so far. It is filled as the run goes on, so that an interrupted run still has a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flashdrill.model.faults import FaultRecord
+from flashdrill.model.reads import FinalReads
+from flashdrill.observe.samples import SampleTable
+
+
+@dataclass(slots=True)
+class Trace:
+    """Times are CLOCK_MONOTONIC nanoseconds; `t0_ns` is 0 until the first arrival is due."""
+
+    t0_ns: int = 0
+    load_ended_ns: int = 0
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    faults: list[FaultRecord] = field(default_factory=list)
+    fault_events: list[dict[str, Any]] = field(default_factory=list)
+    service_events: list[dict[str, Any]] = field(default_factory=list)
+    crowd: dict[str, Any] = field(default_factory=dict)  # the crowd's own totals
+    seconds: list[dict[str, Any]] = field(default_factory=list)
+    samples: SampleTable | None = None
+    drain_s: float | None = None
+    reads: FinalReads | None = None
+    problems: list[str] = field(default_factory=list)  # what makes the run inconclusive
+    stack_error: str = ""
+    was_interrupted: bool = False

@@ -1,0 +1,245 @@
+"""The wire against servers that misbehave; gevent serves them, in this thread."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import pytest
+from gevent.server import StreamServer
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.exchange import Reply, Request
+from flashdrill.load.http import MAX_ANSWER_BYTES, Wire
+
+pytestmark = pytest.mark.services
+
+GET = Request("GET", "/products/hot-1")
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Peer:
+    """A server that does what it is told with each connection."""
+
+    def __init__(self, behave: Callable[[Any, Peer], None]) -> None:
+        self.behave = behave
+        self.connections = 0
+        self.heard: list[bytes] = []
+        self.closed = 0
+
+    def handle(self, sock: Any, address: object) -> None:
+        self.connections += 1
+        try:
+            self.behave(sock, self)
+        finally:
+            sock.close()
+
+    def hear(self, sock: Any) -> bytes:
+        """One request's head and what came with it; empty at the end."""
+        data = bytes(sock.recv(65536))
+        if data:
+            self.heard.append(data)
+        else:
+            self.closed += 1
+        return data
+
+
+@contextmanager
+def wired(
+    behave: Callable[[Any, Peer], None], *, connections: int = 8
+) -> Iterator[tuple[Wire, Peer]]:
+    peer = Peer(behave)
+    server = StreamServer(("127.0.0.1", 0), peer.handle)
+    server.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    wire = Wire({"backend": url}, connections=connections, clock_ns=time.monotonic_ns)
+    try:
+        yield wire, peer
+    finally:
+        wire.close()
+        server.stop(timeout=1)
+
+
+def ask(wire: Wire, request: Request = GET, timeout_s: float = 5.0) -> Reply:
+    return wire.send("backend", request, timeout_s=timeout_s)
+
+
+def politely(sock: Any, peer: Peer) -> None:
+    while peer.hear(sock):
+        sock.sendall(ANSWER)
+
+
+def test_an_answer_is_read_and_the_connection_kept() -> None:
+    with wired(politely) as (wire, peer):
+        replies = [ask(wire) for _ in range(3)]
+    assert [(r.status, r.body, r.failure) for r in replies] == [(200, b"{}", "")] * 3
+    assert all(0 < r.sent_ns <= r.done_ns for r in replies)
+    assert peer.connections == 1
+
+
+def test_the_request_is_what_was_asked() -> None:
+    with wired(politely) as (wire, peer):
+        ask(wire, Request("POST", "/orders", b'{"a":1}', {"Idempotency-Key": "k"}))
+    head, _, body = peer.heard[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /orders HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"\r\nIdempotency-Key: k\r\n" in head
+    assert head.endswith(b"Content-Length: 7")
+    assert body == b'{"a":1}'
+
+
+def test_a_line_break_cannot_be_smuggled_in() -> None:
+    with wired(politely) as (wire, peer), pytest.raises(ValueError, match="line break"):
+        ask(wire, Request("GET", "/a\r\nX: y"))
+    assert not peer.heard
+
+
+def test_headers_of_the_answer_that_matter() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(
+            b"HTTP/1.1 503 No\r\nRetry-After: 2\r\nServer-Timing: q.redis;dur=1\r\n"
+            b"Content-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}"
+        )
+
+    with wired(behave) as (wire, _):
+        reply = ask(wire)
+    assert (reply.status, reply.retry_after_s, reply.server_timing) == (503, 2.0, "q.redis;dur=1")
+    assert reply.content_type == "application/problem+json"
+
+
+def test_a_refused_connection_is_told_from_a_lost_one() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, not listening
+        port = closed.getsockname()[1]
+        wire = Wire(
+            {"backend": f"http://127.0.0.1:{port}"}, connections=1, clock_ns=time.monotonic_ns
+        )
+        assert ask(wire).failure == "connection_refused"
+        assert ask(wire).failure == "connection_refused"  # and its place was given back
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{}",
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        b"garbage\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_end_before_the_answer_is_whole_is_lost_and_never_sent_twice(
+    said: bytes, method: str
+) -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        if said:
+            sock.sendall(said)
+
+    with wired(behave) as (wire, peer):
+        reply = ask(wire, Request(method, "/"))
+    assert (reply.failure, reply.status) == ("connection_lost", 0)
+    assert len(peer.heard) == 1
+
+
+def test_a_reset_is_lost() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with wired(behave) as (wire, _):
+        assert ask(wire).failure == "connection_lost"
+
+
+def test_a_connection_that_timed_out_is_never_used_again() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            if len(peer.heard) > 1:
+                sock.sendall(ANSWER)
+
+    with wired(behave) as (wire, peer):
+        assert ask(wire, timeout_s=0.05).failure == "timeout"
+        assert ask(wire).status == 200
+        assert peer.connections == 2
+        gevent.sleep(0)
+    assert peer.closed >= 1
+
+
+def test_a_trickle_does_not_outlast_the_timeout() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            sock.sendall(b"x")
+            gevent.sleep(0.01)
+
+    with wired(behave) as (wire, _):
+        assert ask(wire, timeout_s=0.1).failure == "timeout"
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_in_silence() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(ANSWER)  # and closes, though it did not say so
+
+    with wired(behave) as (wire, peer):
+        for _ in range(3):
+            assert ask(wire).status == 200
+            gevent.sleep(0.02)
+    assert peer.connections == 3
+
+
+def test_an_answer_without_bound_is_not_read_to_its_end() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        size = 4 * MAX_ANSWER_BYTES
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        try:
+            sock.sendall(b"x" * size)
+        except OSError:
+            peer.closed += 1
+
+    with wired(behave) as (wire, peer):
+        assert ask(wire).failure == "connection_lost"
+        gevent.sleep(0.05)
+    assert peer.closed == 1
+
+
+@pytest.mark.parametrize(("connections", "waits"), [(1, 1), (2, 0)])
+def test_a_wait_for_a_connection_is_measured(connections: int, waits: int) -> None:
+    def slowly(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            gevent.sleep(0.05)
+            sock.sendall(ANSWER)
+
+    with wired(slowly, connections=connections) as (wire, _):
+        replies = gevent.joinall([gevent.spawn(ask, wire) for _ in range(2)])
+    waited = [g.value.connection_wait_ns for g in replies if g.value.connection_wait_ns]
+    assert len(waited) == waits
+    assert all(wait_ns > 0 for wait_ns in waited)
+
+
+def test_a_greenlet_killed_in_mid_request_gives_its_place_back() -> None:
+    def never(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            if len(peer.heard) > 1:
+                sock.sendall(ANSWER)
+
+    with wired(never, connections=1) as (wire, peer):
+        victim = gevent.spawn(ask, wire)
+        with gevent.Timeout(5):
+            while not peer.heard:
+                gevent.sleep(0.005)
+        victim.kill()
+        assert ask(wire).status == 200
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:80", "ftp://host"])
+def test_what_is_no_http_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="not an HTTP address"):
+        Wire({"backend": url}, connections=1, clock_ns=time.monotonic_ns)
