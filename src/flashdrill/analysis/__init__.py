@@ -1,0 +1,1 @@
+"""What the history says: statistics, validity, gates, recovery, the bottleneck and the verdict. All pure."""

@@ -1,0 +1,144 @@
+"""Whether a stage's figures can be trusted: the generator is measured before the system is.
+
+A stage is invalid when
+- the lateness p99 of its arrivals exceeds max(10 ms, 10 % of its tightest latency gate; without one,
+  of the median service time: the response time would excuse the lateness that it contains),
+- under 99 % of its due arrivals were sent, or fewer (or more) are on record than were scheduled: a
+  generator that died or was stopped leaves a gap, not a bad figure,
+- an operation waited for a client connection: that closes the loop,
+- a load process used over 80 % of its core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from flashdrill.analysis.columns import Columns, columns
+from flashdrill.analysis.percentiles import quantile
+from flashdrill.model.result import StageValidity
+from flashdrill.model.scenario import Gate, Stage
+
+LATENESS_FLOOR_S = 0.010
+LATENESS_SHARE = 0.10
+SENT_SHARE = 0.99
+CPU_LIMIT = 0.80
+
+
+def validate(
+    ops: pa.Table,
+    stages: Sequence[Stage],
+    gates: Sequence[Gate],
+    scheduled: Mapping[str, int],
+    generator_cpu: Mapping[str, float | None],
+) -> tuple[StageValidity, ...]:
+    """The validity of each stage, in their order.
+
+    `scheduled` is the number of arrivals that the schedule has in a stage, `generator_cpu` the share of
+    one core that the busiest load process used over it (`cpu_by_stage`).
+    """
+    history = columns(ops)
+    return tuple(
+        _validate(
+            _Measured(
+                stage=stage.name,
+                scheduled=scheduled.get(stage.name, 0),
+                part=history.of(stage=stage.name),
+                gate_s=tightest_s(gates, stage.name),
+                cpu=generator_cpu.get(stage.name),
+            )
+        )
+        for stage in stages
+    )
+
+
+def tightest_s(gates: Iterable[Gate], stage: str) -> float | None:
+    """The smallest upper limit of a latency gate on the stage or the whole run, in seconds."""
+    limits = [
+        gate.limit
+        for gate in gates
+        if gate.is_latency and gate.comparator.startswith("<") and gate.stage in {"", stage}
+    ]
+    return min(limits, default=None)
+
+
+def cpu_by_stage(seconds: Iterable[Mapping[str, object]]) -> dict[str, float]:
+    """The mean CPU share of a load process over each stage, from its `second` lines of live.jsonl.
+
+    With several load processes the caller takes the largest share of each stage.
+    """
+    shares: dict[str, list[float]] = {}
+    for line in seconds:
+        cpu = line.get("cpu")
+        if isinstance(cpu, int | float):
+            shares.setdefault(str(line.get("stage", "")), []).append(float(cpu))
+    return {stage: sum(values) / len(values) for stage, values in shares.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is known of a stage's generator."""
+
+    stage: str
+    scheduled: int
+    part: Columns
+    gate_s: float | None
+    cpu: float | None
+
+    @property
+    def arrivals(self) -> Columns:
+        return self.part.where(self.part.is_arrival)
+
+    @property
+    def sent(self) -> Columns:
+        return self.arrivals.where(self.arrivals.is_sent)
+
+    @property
+    def connection_waits(self) -> int:
+        return int(np.count_nonzero(self.part.connection_wait_ns > 0))
+
+    @property
+    def lateness_p99_s(self) -> float | None:
+        return quantile(self.sent.lateness_s, 0.99)
+
+    @property
+    def limit_s(self) -> float:
+        """How late the arrivals may be, in seconds."""
+        sent = self.part.where(self.part.is_sent)
+        yardstick_s = self.gate_s if self.gate_s is not None else quantile(sent.service_s, 0.5)
+        return max(LATENESS_FLOOR_S, LATENESS_SHARE * (yardstick_s or 0.0))
+
+
+def _validate(measured: _Measured) -> StageValidity:
+    reasons = tuple(_reasons(measured))
+    return StageValidity(
+        stage=measured.stage,
+        is_valid=not reasons,
+        reasons=reasons,
+        due=measured.scheduled,
+        sent=len(measured.sent),
+        lateness_p99_s=measured.lateness_p99_s,
+        lateness_limit_s=measured.limit_s,
+        connection_waits=measured.connection_waits,
+        generator_cpu=measured.cpu,
+    )
+
+
+def _reasons(measured: _Measured) -> Iterator[str]:
+    lateness_s, limit_s = measured.lateness_p99_s, measured.limit_s
+    recorded, sent = len(measured.arrivals), len(measured.sent)
+    if recorded != measured.scheduled:
+        yield f"{measured.scheduled} arrivals were scheduled, {recorded} are on record"
+    if sent < SENT_SHARE * measured.scheduled:
+        yield f"only {sent} of {measured.scheduled} due arrivals were sent (under {SENT_SHARE:.0%})"
+    if lateness_s is not None and lateness_s > limit_s:
+        yield (
+            f"the generator was late: lateness p99 {lateness_s * 1e3:.1f} ms, limit {limit_s * 1e3:.1f} ms"
+        )
+    if measured.connection_waits:
+        yield f"{measured.connection_waits} operations waited for a client connection"
+    if measured.cpu is not None and measured.cpu > CPU_LIMIT:
+        yield f"the load process used {measured.cpu:.0%} of its core (limit {CPU_LIMIT:.0%})"

@@ -1,0 +1,1 @@
+"""Checkers: the history of operations against the final reads of every shard."""

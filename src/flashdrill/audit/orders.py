@@ -1,0 +1,162 @@
+"""Orders against what customers were told: none lost, none made of nothing, none twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from flashdrill.audit.finding import Wrong, conclude, lacking
+from flashdrill.audit.intents import Intent, intents
+from flashdrill.model.op import Op
+from flashdrill.model.reads import FinalReads, OrderRow
+from flashdrill.model.result import Invariant
+
+PLACED = "placed"
+COMPENSATED = "compensated"
+TERMINAL = frozenset({PLACED, COMPENSATED})
+
+
+def by_key(orders: Sequence[OrderRow]) -> dict[tuple[str, str], list[OrderRow]]:
+    """The order rows of each user and idempotency key; more than one is a double order."""
+    rows: dict[tuple[str, str], list[OrderRow]] = {}
+    for row in orders:
+        rows.setdefault((row.user_id, row.key), []).append(row)
+    return rows
+
+
+def by_id(orders: Sequence[OrderRow]) -> dict[str, list[OrderRow]]:
+    """The order rows of each id; more than one is a broken identity."""
+    rows: dict[str, list[OrderRow]] = {}
+    for row in orders:
+        rows.setdefault(row.order_id, []).append(row)
+    return rows
+
+
+def no_acknowledged_order_lost(ops: Sequence[Op], reads: FinalReads) -> Invariant:
+    """Every order answered 201 or 202 is on a shard, as the customer's; a 201 is there as placed."""
+    wanted = [intent for intent in intents(ops) if intent.acknowledged]
+    ids, keys = by_id(reads.orders), by_key(reads.orders)
+    return conclude(
+        "no-acknowledged-order-lost",
+        f"each of the {len(wanted)} acknowledged orders is recorded on a shard",
+        f"{len(wanted)} acknowledged, {len(reads.orders)} recorded",
+        (wrong for intent in wanted for wrong in _lost(intent, ids, keys)),
+        unknown=lacking(ops, reads),
+    )
+
+
+def _lost(
+    intent: Intent,
+    ids: dict[str, list[OrderRow]],
+    keys: dict[tuple[str, str], list[OrderRow]],
+) -> Iterator[Wrong]:
+    owner = (intent.user_id, intent.key)
+    answer = "201" if intent.was_placed else "202"
+    if not intent.order_ids and owner not in keys:
+        yield Wrong(intent.label, f"answered {answer}, no shard has it")
+    for order_id in sorted(intent.order_ids):
+        rows = ids.get(order_id, [])
+        if not rows:
+            yield Wrong(order_id, f"answered {answer}, no shard has it")
+        elif all((row.user_id, row.key) != owner for row in rows):
+            yield Wrong(order_id, f"told to {owner[0]}, recorded for {rows[0].user_id}")
+        elif intent.was_placed and all(row.state == COMPENSATED for row in rows):
+            yield Wrong(order_id, "answered 201, ended compensated")
+
+
+def no_failed_operation_has_an_order(ops: Sequence[Op], reads: FinalReads) -> Invariant:
+    """No order exists for a key of which every operation was answered that it certainly did not happen."""
+    refuted = [intent for intent in intents(ops) if intent.is_refuted]
+    keys = by_key(reads.orders)
+    return conclude(
+        "no-failed-operation-has-an-order",
+        f"none of the {len(refuted)} keys that definitely failed or were refused has an order",
+        f"{len(refuted)} such keys looked up in {len(reads.orders)} orders",
+        (
+            Wrong(row.order_id, f"exists, though {intent.ops[-1].reason} was answered as definite")
+            for intent in refuted
+            for row in keys.get((intent.user_id, intent.key), [])
+        ),
+        unknown=lacking(ops, reads),
+        more_reads_cannot_heal=True,
+    )
+
+
+def one_order_per_key(ops: Sequence[Op], reads: FinalReads) -> Invariant:
+    """At most one order per user and idempotency key, on all shards and in what customers were told."""
+    wanted = intents(ops)
+    keys = by_key(reads.orders)
+    return conclude(
+        "one-order-per-key",
+        f"at most one order for each of the {len(wanted)} keys",
+        f"{len(reads.orders)} orders under {len(keys)} keys",
+        (*_recorded_twice(keys), *_told_twice(wanted)),
+        unknown=lacking(ops, reads),
+        more_reads_cannot_heal=True,
+    )
+
+
+def _recorded_twice(keys: dict[tuple[str, str], list[OrderRow]]) -> Iterator[Wrong]:
+    for (user, key), rows in keys.items():
+        for row in rows[1:]:
+            what = (
+                f"order {len(rows)} times for user {user} and key {key}, beside {rows[0].order_id}"
+            )
+            yield Wrong(row.order_id, what)
+
+
+def _told_twice(wanted: Sequence[Intent]) -> Iterator[Wrong]:
+    for intent in wanted:
+        if len(intent.order_ids) > 1:
+            told = sorted(intent.order_ids)
+            yield Wrong(told[1], f"told for key {intent.key} beside {told[0]}")
+
+
+def ids_unique(ops: Sequence[Op], reads: FinalReads) -> Invariant:
+    """No order id and no order number appears twice, over all shards."""
+    ids = Counter(row.order_id for row in reads.orders)
+    numbers = Counter(row.order_no for row in reads.orders if row.order_no)
+    unnumbered = [row for row in reads.orders if not row.order_no and row.state == PLACED]
+    wrongs = (
+        *(Wrong(order_id, f"is the id of {n} orders") for order_id, n in ids.items() if n > 1),
+        *(Wrong(number, f"is the number of {n} orders") for number, n in numbers.items() if n > 1),
+        *(Wrong(row.order_id, "has no number") for row in unnumbered),
+    )
+    return conclude(
+        "ids-unique",
+        "each order id and each order number belongs to one order, over all shards",
+        f"{len(ids)} ids and {len(numbers)} numbers on {len(reads.orders)} orders",
+        wrongs,
+        unknown=lacking(ops, reads),
+        more_reads_cannot_heal=True,
+    )
+
+
+def queued_orders_terminal(ops: Sequence[Op], reads: FinalReads) -> Invariant:
+    """Every order answered 202 ended placed or compensated, and no recorded order is in between."""
+    queued = [intent for intent in intents(ops) if intent.was_queued]
+    keys = by_key(reads.orders)
+    states = Counter(
+        row.state for intent in queued for row in keys.get((intent.user_id, intent.key), [])
+    )
+    return conclude(
+        "queued-orders-terminal",
+        f"each of the {len(queued)} orders answered 202 ends placed or compensated",
+        f"{states[PLACED]} placed, {states[COMPENSATED]} compensated of {len(queued)} queued",
+        (*_unsettled(queued, keys), *_in_between(reads.orders)),
+        unknown=lacking(ops, reads),
+    )
+
+
+def _unsettled(
+    queued: Sequence[Intent], keys: dict[tuple[str, str], list[OrderRow]]
+) -> Iterator[Wrong]:
+    for intent in queued:
+        if not keys.get((intent.user_id, intent.key)):
+            yield Wrong(intent.label, "answered 202, has no recorded end")
+
+
+def _in_between(orders: Sequence[OrderRow]) -> Iterator[Wrong]:
+    for row in orders:
+        if row.state not in TERMINAL:
+            yield Wrong(row.order_id, f"is in state {row.state!r}")

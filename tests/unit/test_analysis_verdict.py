@@ -1,0 +1,145 @@
+"""The first that applies decides, and violations are listed whatever that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashdrill.analysis.verdict import judge
+from flashdrill.model.faults import FaultRecord
+from flashdrill.model.result import (
+    Conclusion,
+    GateResult,
+    Invariant,
+    InvariantStatus,
+    StageValidity,
+    Verdict,
+)
+from tests.unit.analysis_history import valid
+
+HOLDS = Invariant("ids-unique", InvariantStatus.HOLDS, "unique", "9 ids")
+BROKEN = Invariant("paid-once", InvariantStatus.VIOLATED, "once", "1 in breach", ("ab",))
+DARK = Invariant("queue-drained", InvariantStatus.UNKNOWN, "0", "cannot tell: no final read")
+PASSED = GateResult("p99 < 800ms", "pass", 0.2, 0.8, "s")
+FAILED = GateResult("error_rate < 1%", "fail", 0.034, 0.01, "share")
+OPEN = GateResult("recovery < 30s", "unknown", None, 30, "s", "no samples")
+FAULT = FaultRecord("cut", "timeout", "shard1", 1, 2, True, True)
+GOOD: dict[str, Any] = {
+    "invariants": (HOLDS,),
+    "gates": (PASSED,),
+    "validity": (valid(),),
+    "faults": (FAULT,),
+}
+
+
+def with_one(name: str, item: object) -> dict[str, Any]:
+    """The good run and one more of something."""
+    return {**GOOD, name: (*GOOD.get(name, ()), item)}
+
+
+def test_a_good_run_passes() -> None:
+    found = judge(**GOOD)
+    assert (found.conclusion, found.exit_code) == (Conclusion.PASS, 0)
+    assert len(found.reasons) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "exit_code", "word"),
+    [
+        ("invariants", BROKEN, 1, "paid-once is violated"),
+        ("gates", FAILED, 1, "3.40%"),
+        ("invariants", DARK, 3, "no final read"),
+        ("gates", OPEN, 3, "no samples"),
+        ("validity", valid("tail", is_valid=False), 3, "stage tail is invalid"),
+        ("faults", replace(FAULT, effect_observed=False, error="refused"), 3, "refused"),
+        ("faults", replace(FAULT, healed=False), 3, "not healed"),
+        ("problems", "7 errors in the crowd's own code", 3, "crowd"),
+    ],
+)
+def test_each_single_trouble_decides_and_is_named(
+    name: str, item: object, exit_code: int, word: str
+) -> None:
+    found = judge(**with_one(name, item))
+    assert found.exit_code == exit_code
+    assert word in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("gap", "word"),
+    [
+        ({"invariants": ()}, "no invariant"),
+        ({"validity": ()}, "no samples"),
+        ({"validity": (valid(due=0),)}, "no samples"),
+    ],
+)
+def test_a_run_in_which_nothing_was_measured_is_no_pass(gap: dict[str, Any], word: str) -> None:
+    found = judge(**{**GOOD, **gap})
+    assert found.exit_code == 3
+    assert word in found.reasons[0]
+
+
+def test_a_run_without_faults_and_gates_can_pass() -> None:
+    assert judge((HOLDS,), (), (valid(),), ()).exit_code == 0
+
+
+subsets = {
+    "invariants": st.lists(st.sampled_from([HOLDS, BROKEN, DARK]), max_size=4),
+    "gates": st.lists(st.sampled_from([PASSED, FAILED, OPEN]), max_size=4),
+    "validity": st.lists(
+        st.sampled_from([valid(), valid("b", is_valid=False), valid("c", due=0)]), max_size=3
+    ),
+    "faults": st.lists(
+        st.sampled_from(
+            [FAULT, replace(FAULT, healed=False), replace(FAULT, effect_observed=False)]
+        ),
+        max_size=3,
+    ),
+    "problems": st.lists(st.just("the crowd failed"), max_size=1),
+    "interrupted": st.booleans(),
+    "stack_error": st.sampled_from(["", "a port was taken"]),
+}
+
+
+def is_sound(found: dict[str, Any]) -> bool:
+    """Whether nothing at all is in the way of a pass."""
+    validity: list[StageValidity] = found["validity"]
+    return (
+        bool(found["invariants"])
+        and all(i is HOLDS for i in found["invariants"])
+        and all(g is PASSED for g in found["gates"])
+        and all(v.is_valid for v in validity)
+        and any(v.sent for v in validity)
+        and all(f is FAULT for f in found["faults"])
+        and not found["problems"]
+    )
+
+
+@given(st.fixed_dictionaries(subsets))
+def test_the_first_that_applies_decides(found: dict[str, Any]) -> None:
+    verdict = judge(**found)
+    is_wrong = BROKEN in found["invariants"] or FAILED in found["gates"]
+    expected = (
+        130
+        if found["interrupted"]
+        else 4
+        if found["stack_error"]
+        else 1
+        if is_wrong
+        else 0
+        if is_sound(found)
+        else 3
+    )
+    assert verdict.exit_code == expected
+    assert (verdict.conclusion is Conclusion.PASS) is (expected == 0)
+    assert verdict.reasons
+    _lists_violations(verdict, found)
+
+
+def _lists_violations(verdict: Verdict, found: dict[str, Any]) -> None:
+    text = "\n".join(verdict.reasons)
+    assert (BROKEN in found["invariants"]) is ("paid-once is violated" in text)
+    assert (FAILED in found["gates"]) is ("gate failed: error_rate" in text)
