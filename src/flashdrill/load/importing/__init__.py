@@ -1,0 +1,1 @@
+"""Recorded traffic of other tools into a traffic model."""

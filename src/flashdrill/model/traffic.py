@@ -1,0 +1,83 @@
+"""Recorded traffic: when each request of a recording was sent, by label, and what the labels become."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from flashdrill.model.scenario import RecordedArrivals
+
+FORMAT = "flashdrill-traffic/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficModel:
+    """One arrival for each row of a recording, at its recorded time.
+
+    `offsets_ms` are milliseconds since the first arrival, ascending, by label; `operations` says which
+    journey of the crowd each label becomes; `skipped` counts lines that were no arrivals, by reason.
+    """
+
+    source: str
+    rows: int
+    first_at: str  # UTC, ISO 8601
+    duration_s: float
+    offsets_ms: Mapping[str, tuple[int, ...]]
+    operations: Mapping[str, str]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def recorded(
+        self, *, speed: float = 1.0, operations: Mapping[str, str] | None = None
+    ) -> tuple[RecordedArrivals, ...]:
+        """The arrivals by journey, `speed` times as fast; `operations` go before the model's own.
+
+        Raises KeyError for a label that becomes nothing.
+        """
+        by_journey: dict[str, list[tuple[int, ...]]] = {}
+        for label, offsets in self.offsets_ms.items():
+            journey = journey_of(label, operations or {}) or journey_of(label, self.operations)
+            if journey is None:
+                raise KeyError(label)
+            by_journey.setdefault(journey, []).append(offsets)
+        return tuple(
+            RecordedArrivals(journey, tuple(ms / 1000 / speed for ms in heapq.merge(*lists)))
+            for journey, lists in by_journey.items()
+        )
+
+    def journeys(self) -> dict[str, int]:
+        """How many arrivals each journey has, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for label, offsets in self.offsets_ms.items():
+            counts[journey_of(label, self.operations) or "nothing"] += len(offsets)
+        return dict(counts.most_common())
+
+    def describe(self) -> str:
+        """What was imported and what each label became, for the terminal."""
+        rate = self.rows / self.duration_s if self.duration_s else float(self.rows)
+        lines = [
+            f"{self.source}: {self.rows} arrivals over {self.duration_s:g} s "
+            f"({rate:.1f} a second), from {self.first_at}"
+        ]
+        lines += [f"  skipped: {count} {reason}" for reason, count in self.skipped.items()]
+        by_count = sorted(self.offsets_ms.items(), key=lambda item: -len(item[1]))
+        width = max((len(label) for label, _ in by_count), default=0)
+        for label, offsets in by_count:
+            journey = journey_of(label, self.operations) or "nothing"
+            lines.append(f"  {label:<{width}}  {len(offsets):>7}  -> {journey}")
+        lines.append("  " + ", ".join(f"{name}: {n}" for name, n in self.journeys().items()))
+        return "\n".join(lines)
+
+
+def journey_of(label: str, mapping: Mapping[str, str]) -> str | None:
+    """What a label becomes: its own entry, else the first pattern (`Fetch*`) that fits, else None."""
+    if label in mapping:
+        return mapping[label]
+    return next((j for pattern, j in mapping.items() if fnmatchcase(label, pattern)), None)
+
+
+def unmapped(labels: Iterable[str], mapping: Mapping[str, str]) -> list[str]:
+    """The labels that the mapping says nothing about."""
+    return [label for label in labels if journey_of(label, mapping) is None]

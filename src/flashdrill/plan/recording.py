@@ -1,0 +1,63 @@
+"""The `traffic` section of a scenario: recorded arrivals in the place of stages."""
+
+from __future__ import annotations
+
+from flashdrill.errors import ConfigError
+from flashdrill.model.scenario import Stage
+from flashdrill.model.traffic import TrafficModel, journey_of
+from flashdrill.plan.shapes import DURATION, NAME, FilePath, Mapped, Number, Text
+from flashdrill.plan.table import Entry, Field, Table
+from flashdrill.plan.traffic import read_traffic
+
+STAGE_NAME = "recorded"
+TAIL_S = 2.0
+
+TRAFFIC_USE = Table(
+    "traffic",
+    {
+        "file": Field(FilePath(), "a traffic model, made by `flashdrill import`"),
+        "speed": Field(
+            Number(0.01, 1000, is_whole=False), "how many times as fast as recorded", default=1.0
+        ),
+        "map": Field(
+            Mapped(Text(NAME, "the name of a journey")),
+            "label, or pattern such as 'Fetch*': its journey; goes before the file's own",
+            default={},
+        ),
+        "tail": Field(DURATION, "how long to go on after the last arrival", default=TAIL_S),
+    },
+)
+
+
+def recorded_stage(entry: Entry) -> Stage:
+    """One stage, `recorded`, with every arrival of the traffic model. Raises ConfigError."""
+    if entry["file"] is None:
+        raise entry.node.fail(
+            "which traffic? `file` is not given",
+            remedy="--set traffic.file=traffic.yaml, made by `flashdrill import jtl`",
+        )
+    model = read_traffic(entry["file"])
+    _refuse_idle_patterns(entry, model)
+    recorded = model.recorded(speed=entry["speed"], operations=entry["map"])
+    last_s = max(arrivals.times_s[-1] for arrivals in recorded)
+    return Stage(STAGE_NAME, 0.0, _at_least_a_moment(last_s + entry["tail"]), recorded=recorded)
+
+
+def stage_without_traffic(entry: Entry) -> Stage:
+    """What stands for the recording when a scenario is only checked: a stage without arrivals."""
+    return Stage(STAGE_NAME, 0.0, _at_least_a_moment(entry["tail"]))
+
+
+def _at_least_a_moment(duration_s: float) -> float:
+    return max(duration_s, 0.001)
+
+
+def _refuse_idle_patterns(entry: Entry, model: TrafficModel) -> None:
+    for pattern in entry["map"]:
+        if not any(journey_of(label, {pattern: "x"}) for label in model.offsets_ms):
+            raise _idle(entry, pattern, model)
+
+
+def _idle(entry: Entry, pattern: str, model: TrafficModel) -> ConfigError:
+    known = ", ".join(sorted(model.offsets_ms)[:10])
+    return entry.at("map").fail(f"no label fits {pattern!r}; there are {known}", key=pattern)

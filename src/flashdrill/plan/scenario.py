@@ -1,0 +1,148 @@
+"""A scenario file: what the crowd does, for how long, and what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flashdrill.model.scenario import Gate, Limits, Scenario, Stage
+from flashdrill.plan.gates import GateText
+from flashdrill.plan.overrides import apply
+from flashdrill.plan.recording import TRAFFIC_USE, recorded_stage, stage_without_traffic
+from flashdrill.plan.shapes import SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
+from flashdrill.plan.source import did_you_mean, read_source
+from flashdrill.plan.stages import NAMED, STAGE, build_stages
+from flashdrill.plan.table import Entry, Field, Table
+from flashdrill.plan.world import WORLD, build_world
+
+_DEFAULTS = Limits()
+
+LIMITS = Table(
+    "limits",
+    {
+        "in_flight": Field(
+            Number(1, 100_000),
+            "requests that may be open at once; further arrivals are not sent",
+            default=_DEFAULTS.in_flight,
+        ),
+        "request_timeout": Field(
+            SOME_TIME, "how long one attempt may take", default=_DEFAULTS.request_timeout_s
+        ),
+        "max_attempts": Field(
+            Number(1, 20), "attempts of one operation", default=_DEFAULTS.max_attempts
+        ),
+        "drain_timeout": Field(
+            SOME_TIME,
+            "how long the system may take to drain after the load",
+            default=_DEFAULTS.drain_timeout_s,
+        ),
+    },
+)
+
+SCENARIO = Table(
+    "a scenario",
+    {
+        "name": Field(NAMED, "what reports call it", is_required=True),
+        "description": Field(Text(), "what it is for", default=""),
+        "locustfile": Field(FilePath(), "the customers, as Python", is_required=True),
+        "seed": Field(Number(0, 2**53), "of every random choice", default=1),
+        "time_scale": Field(
+            Number(0, 1000, is_whole=False, is_low_excluded=True),
+            "windows, holds and sweeps of the system take 1/time_scale of their time",
+            default=1.0,
+        ),
+        "chaos": Field(Listing(FilePath()), "fault plans, unless --chaos is given", default=()),
+        "backend": Field(
+            Mapped(Free(is_flat=True)), "settings of the reference backend", default={}
+        ),
+        "world": Field(WORLD, "who buys what", is_required=True),
+        "parameters": Field(Mapped(Free()), "handed to the locustfile", default={}),
+        "stages": Field(Listing(STAGE, least=1), "the run, one stretch after another"),
+        "traffic": Field(TRAFFIC_USE, "recorded arrivals, in the place of stages"),
+        "gates": Field(Listing(GateText()), "what must hold, such as p99 < 800ms", default=()),
+        "limits": Field(LIMITS, "bounds of the generator and of waits"),
+    },
+)
+
+
+def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario in a file, with the values of `--set` in place. Raises ConfigError with the line."""
+    return _build(path, SCENARIO.read(apply(read_source(path), SCENARIO, overrides)))
+
+
+def check_scenario(path: Path) -> None:
+    """Raise ConfigError unless the file is a scenario; one that awaits `traffic.file` is.
+
+    The traffic model then is an empty stage.
+    """
+    _build(path, SCENARIO.read(read_source(path)), awaits_traffic=True)
+
+
+def scenario_schema() -> dict[str, Any]:
+    """JSON Schema of a scenario file."""
+    choice = {"oneOf": [{"required": ["stages"]}, {"required": ["traffic"]}]}
+    return {**SCENARIO.schema(), **choice}
+
+
+def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenario:
+    stages = _stages(entry, awaits_traffic)
+    _check_gates(entry, stages)
+    return Scenario(
+        name=entry["name"],
+        path=path,
+        locustfile=entry["locustfile"],
+        stages=stages,
+        world=build_world(entry["world"]),
+        description=entry["description"],
+        seed=entry["seed"],
+        time_scale=entry["time_scale"],
+        gates=entry["gates"],
+        limits=_limits(entry["limits"]),
+        backend=entry["backend"],
+        chaos=entry["chaos"],
+        parameters=entry["parameters"],
+    )
+
+
+def _stages(entry: Entry, awaits_traffic: bool) -> tuple[Stage, ...]:
+    stages, traffic = entry["stages"], entry["traffic"]
+    if stages is not None and traffic is not None:
+        raise entry.at("traffic").fail(
+            "the scenario has stages: traffic would take their place",
+            remedy="use a scenario without stages, such as scenarios/recorded.yaml",
+        )
+    if stages is not None:
+        return build_stages(stages)
+    if traffic is None:
+        raise entry.node.fail(
+            "a scenario needs 'stages' (or 'traffic')",
+            remedy="such as stages: [{name: rush, duration: 30s, arrivals: {buy: 40/s}}]",
+        )
+    if awaits_traffic and traffic["file"] is None:
+        return (stage_without_traffic(traffic),)
+    return (recorded_stage(traffic),)
+
+
+def _limits(entry: Entry | None) -> Limits:
+    if entry is None:
+        return _DEFAULTS
+    return Limits(
+        in_flight=entry["in_flight"],
+        request_timeout_s=entry["request_timeout"],
+        max_attempts=entry["max_attempts"],
+        drain_timeout_s=entry["drain_timeout"],
+    )
+
+
+def _check_gates(entry: Entry, stages: tuple[Stage, ...]) -> None:
+    """A gate on a stage that does not exist would never fail."""
+    names = [stage.name for stage in stages]
+    nodes = entry.at("gates").content
+    gates: tuple[Gate, ...] = entry["gates"]
+    for gate, node in zip(gates, nodes if isinstance(nodes, list) else [], strict=False):
+        if gate.stage and gate.stage not in names:
+            raise node.fail(
+                f"no stage {gate.stage!r}{did_you_mean(gate.stage, names)}",
+                remedy=f"the stages are {', '.join(names)}",
+            )

@@ -1,0 +1,47 @@
+"""Which kind of file it is, and whether it is a good one; nothing is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flashdrill.chaos.catalogue import catalogue, load_own
+from flashdrill.plan.faults import check_plan
+from flashdrill.plan.scenario import check_scenario
+from flashdrill.plan.shapes import mapping_of
+from flashdrill.plan.source import read_source
+from flashdrill.plan.traffic import read_traffic
+
+OWN_FAULTS = Path("chaos/faults")
+_MARKS = {
+    "traffic": ("arrivals_ms", "format"),
+    "plan": ("faults",),
+    "scenario": ("locustfile", "world", "stages"),
+}
+
+
+def validate_file(path: Path) -> str:
+    """The kind of a good file: scenario, plan or traffic. Raises ConfigError with the line.
+
+    A plan is checked without a scenario: its stages and targets are judged when it is run with one.
+    """
+    kind = kind_of(path)
+    if kind == "traffic":
+        read_traffic(path)
+    elif kind == "plan":
+        check_plan(path, {**catalogue(), **load_own(Path.cwd() / OWN_FAULTS)})
+    else:
+        check_scenario(path)
+    return kind
+
+
+def kind_of(path: Path) -> str:
+    """What a file is, by the keys that only that kind has. Raises ConfigError when it has none."""
+    node = read_source(path)
+    entries = mapping_of(node)
+    for kind, marks in _MARKS.items():
+        if any(mark in entries for mark in marks):
+            return kind
+    raise node.fail(
+        "neither a scenario, nor a plan, nor a traffic model",
+        remedy="a scenario has `locustfile`, a plan `faults`, a traffic model `arrivals_ms`",
+    )
