@@ -9,7 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
+import yaml
 
 from flashdrill.analysis import recovery
 from flashdrill.analysis.attribution import CpuShares, attribute
@@ -27,6 +29,7 @@ from flashdrill.model.history import OPS_SCHEMA, ops_from_table, write_ops
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.result import Invariant, RunResult
 from flashdrill.model.scenario import Scenario
+from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.topology import SHARDS
@@ -40,6 +43,9 @@ def conclude(prepared: Prepared, folder: RunFolder, trace: Trace, began: datetim
     _read_service_events(folder, trace)
     result = _result(prepared, trace, ops, began)
     _write_events(folder, trace)
+    _write_resolved(folder, prepared)
+    if trace.samples is not None:
+        trace.samples.write(folder.path / "resources.parquet")
     write_reports(result, folder.path, prepared.reports / "templates")
     return result
 
@@ -63,15 +69,14 @@ def _result(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) ->
     validity = validate(ops, scenario.stages, scenario.gates, scheduled, dict(generator))
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants = _invariants(trace, ops)
-    samples = trace.samples
-    series = Series(samples or ())
+    series = Series(trace.samples or ())
     bottleneck = attribute(
         series,
         scenario.stages,
         trace.t0_ns,
         load_catalogue(prepared.reports),
         validity,
-        CpuShares(generator=generator),
+        _cpu(trace.samples, scenario, trace.t0_ns, generator),
     )
     stats = operation_stats(ops)
     return RunResult(
@@ -113,6 +118,27 @@ def _result(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) ->
         command=prepared.order.command,
         events=tuple(trace.fault_events),
     )
+
+
+def _cpu(
+    samples: SampleTable | None, scenario: Scenario, t0_ns: int, generator: Mapping[str, float]
+) -> CpuShares:
+    """Shares of the host's cores and of the load process, per stage and over the whole run."""
+    if samples is None:
+        return CpuShares(generator=generator)
+    stretches = {stage.name: (stage.start_s, stage.end_s) for stage in scenario.stages}
+    stretches[""] = (0.0, scenario.duration_s)
+    host = {}
+    for name, (start_s, end_s) in stretches.items():
+        span = t0_ns + round(start_s * 1e9), t0_ns + round(end_s * 1e9)
+        grown = {
+            mode: samples.delta("host_cpu_seconds_total", *span, mode=mode) or 0.0
+            for mode in ("busy", "idle", "iowait", "steal")
+        }
+        if total := sum(grown.values()):
+            host[name] = (grown["busy"] + grown["steal"]) / total
+    cores = samples.series("host_cpu_count")
+    return CpuShares(host=host, generator=generator, host_cores=round(cores[-1][1]) if cores else 1)
 
 
 def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
@@ -189,6 +215,15 @@ def _write_events(folder: RunFolder, trace: Trace) -> None:
         if trace.t0_ns
         else events,
     )
+
+
+def _write_resolved(folder: RunFolder, prepared: Prepared) -> None:
+    """The scenario and the plan as they were run, every default and `--set` applied, and the command."""
+    for name, document in (("scenario", prepared.scenario), ("plan", prepared.plan)):
+        plain = msgspec.to_builtins(document, enc_hook=str)
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        (folder.path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (folder.path / "command.txt").write_text(prepared.order.command + "\n")
 
 
 def _dump(path: Path, lines: list[dict[str, Any]]) -> None:

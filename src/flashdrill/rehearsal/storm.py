@@ -39,13 +39,13 @@ async def storm(
         trace.t0_ns = crowd.begin()
         watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
         async with asyncio.TaskGroup() as group:
-            sampling = group.create_task(samplers.run())
+            group.create_task(samplers.run())
             try:
                 await _load_under_faults(
                     crowd, chaos, trace, _Ears(prepared, chaos, trace, watcher)
                 )
             finally:
-                sampling.cancel()
+                samplers.stop()
     finally:
         trace.load_ended_ns = time.monotonic_ns()
         trace.samples = samplers.table

@@ -1,0 +1,356 @@
+"""Starting the embedded stack: everything in parallel, ready in a few seconds, nothing left after an error.
+
+guardian ─┬─ template ── copies ── shard0..3 ─┬─ seed ── backend
+          ├─ redis ───────────────────────────┤
+          └─ toxiproxy ── proxies ────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from flashdrill.errors import FlashdrillError
+from flashdrill.stack import postgres, valkey
+from flashdrill.stack.backend import Backend, write_settings
+from flashdrill.stack.control import Guardian
+from flashdrill.stack.folders import cache_dir, claim, discard, disk_errors_explained, require_space
+from flashdrill.stack.identity import Identity, choose_identity, data_root, install_for
+from flashdrill.stack.ports import HOST, choose_ports
+from flashdrill.stack.reference import reference_root
+from flashdrill.stack.stack import ProxyAddress, Stack
+from flashdrill.stack.template import Recipe, copy, template
+from flashdrill.stack.toxiproxy import toxiproxy_command
+
+__all__ = ["ProxyAddress", "Stack", "StackSpec", "open_stack", "start_stack"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+Progress = Callable[[str, float], None]
+"""Called with the name of each server when it is ready, and the seconds since the stack's start."""
+
+_LIBRARIES = (
+    "flashdrill", "aiohttp", "asyncpg", "duckdb", "geventhttpclient", "locust", "msgspec",
+    "pyarrow", "pybreaker", "redis", "toxiproxy-python", "uvloop",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """What to start. `state_dir` is made, and removed at the end: it must be new, empty, or left by a stack.
+
+    `backend_settings` override the service's settings; `ports` fixes ports by name (shard0.., redis, toxiproxy,
+    backend, metrics, and NAME-proxy), all others are free ones.
+    """
+
+    state_dir: Path
+    log_dir: Path
+    journal: Path
+    backend_settings: Mapping[str, Any] = field(default_factory=dict)
+    world: Mapping[str, Any] = field(default_factory=dict)
+    toxiproxy: str = "auto"
+    shards: int = 4
+    time_scale: float = 1.0
+    ports: Mapping[str, int] = field(default_factory=dict)
+    cache: Path | None = None
+
+
+@asynccontextmanager
+async def open_stack(
+    spec: StackSpec, progress: Progress = lambda _name, _seconds: None
+) -> AsyncIterator[Stack]:
+    """A stack that is ready for orders; it is taken down at the end, however that comes.
+
+    Raises StackError with a remedy (a port taken, a program missing, a full disk), and ConfigError when the
+    service refuses its settings; nothing is left running then.
+    """
+    stack = await start_stack(spec, progress)
+    try:
+        yield stack
+    finally:
+        await stack.close()
+
+
+async def start_stack(
+    spec: StackSpec,
+    progress: Progress = lambda _name, _seconds: None,
+    *,
+    socket: Path | None = None,
+) -> Stack:
+    """Start a stack that the caller must close. With `socket` its guardian also listens there."""
+    with disk_errors_explained():
+        site = _prepare(spec)  # no await in it: a cancellation finds either nothing or a site
+        try:
+            return await _start(site, progress, socket)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+
+
+async def _start(site: _Site, progress: Progress, socket: Path | None) -> Stack:
+    guardian: Guardian | None = None
+    try:
+        guardian = await Guardian.start(
+            site.spec.journal.absolute(),
+            log=site.log("guardian"),
+            cleanup=site.folders,
+            socket=socket,
+        )
+        return await _bring_up(site, guardian, progress)
+    except BaseException:
+        if guardian is not None:
+            await guardian.shutdown()
+        site.discard()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Everything that is decided before the first process starts."""
+
+    spec: StackSpec
+    state_dir: Path
+    data_root: Path
+    cache: Path
+    install: postgres.Installation
+    identity: Identity
+    redis: Path
+    service: Backend
+    secret: str
+    ports: Mapping[str, int]
+    proxies: dict[str, ProxyAddress]
+
+    @property
+    def shard_names(self) -> list[str]:
+        return [f"shard{number}" for number in range(self.spec.shards)]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.state_dir, self.data_root)
+
+    def discard(self) -> None:
+        for folder in self.folders:
+            discard(folder)
+
+    def log(self, name: str) -> Path:
+        return self.spec.log_dir.absolute() / f"{name}.log"
+
+    @property
+    def queue_dir(self) -> Path:
+        return self.state_dir / "queue"
+
+    @property
+    def events_path(self) -> Path:
+        return self.spec.log_dir.absolute() / "backend-events.jsonl"
+
+
+def _prepare(spec: StackSpec) -> _Site:
+    """Find programs, choose ports, make folders and write settings; whatever can be refused is refused here."""
+    install, redis = postgres.find_installation(), valkey.find_server()
+    identity, root = choose_identity(), reference_root()
+    ports, proxies = _addresses(spec)
+    require_space(spec.state_dir)
+    state_dir = claim(spec.state_dir)
+    spec.log_dir.mkdir(parents=True, exist_ok=True)
+    service = Backend(
+        root=root,
+        settings=state_dir / "settings.json",
+        seed_settings=state_dir / "seed-settings.json",
+        world=state_dir / "world.json",
+    )
+    site = _Site(
+        spec=spec,
+        state_dir=state_dir,
+        data_root=data_root(state_dir, identity),
+        cache=spec.cache or cache_dir(),
+        install=install,
+        identity=identity,
+        redis=redis,
+        service=service,
+        secret=secrets.token_hex(32),
+        ports=ports,
+        proxies=proxies,
+    )
+    try:
+        _write_settings(site)
+    except BaseException:
+        site.discard()
+        raise
+    return site
+
+
+def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]]:
+    servers = [f"shard{number}" for number in range(spec.shards)] + ["redis", "backend"]
+    upstream = {name: name for name in servers} | {"payment": "backend"}
+    ports = choose_ports(
+        [*servers, "metrics", "toxiproxy", *(f"{name}-proxy" for name in upstream)],
+        fixed=spec.ports,
+    )
+    proxies = {
+        name: ProxyAddress(name, (HOST, ports[f"{name}-proxy"]), (HOST, ports[server]))
+        for name, server in upstream.items()
+    }
+    return ports, proxies
+
+
+def _write_settings(site: _Site) -> None:
+    """The service's settings go through the proxies; the seed's go past them."""
+    site.queue_dir.mkdir()
+    shared = {
+        "host": HOST,
+        "port": site.ports["backend"],
+        "metrics_port": site.ports["metrics"],
+        "queue_dir": str(site.queue_dir),
+        "events_path": str(site.events_path),
+        "hmac_secret": site.secret,
+        "time_scale": site.spec.time_scale,
+        **site.spec.backend_settings,
+    }
+    for path, suffix in ((site.service.settings, "-proxy"), (site.service.seed_settings, "")):
+        stores = {
+            "shards": [postgres.dsn(site.ports[n + suffix]) for n in site.shard_names],
+            "redis_url": f"redis://{HOST}:{site.ports['redis' + suffix]}/0",
+        }
+        write_settings(path, {**shared, **stores})
+    write_settings(site.service.world, dict(site.spec.world))
+
+
+async def _bring_up(site: _Site, guardian: Guardian, progress: Progress) -> Stack:
+    begun = time.monotonic()
+    stack = Stack(
+        state_dir=site.state_dir,
+        log_dir=site.spec.log_dir.absolute(),
+        ports=site.ports,
+        proxies=site.proxies,
+        guardian=guardian,
+        service=site.service,
+        hmac_secret=site.secret,
+        events_path=site.events_path,
+        queue_dir=site.queue_dir,
+        folders=site.folders,
+        versions=_versions(site),
+    )
+
+    def ready(name: str) -> None:
+        progress(name, time.monotonic() - begun)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_start_shards(site, stack, ready))
+        group.create_task(_start_redis(site, stack, ready))
+        group.create_task(_start_toxiproxy(site, stack, ready))
+    await site.service.seed()
+    await stack.run(site.service.serve(site.log("backend"), site.state_dir))
+    await stack.wait_ready("backend")
+    ready("backend")
+    return stack
+
+
+async def _start_shards(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
+    schema = await site.service.schema()
+    recipe = Recipe(site.install.folder, site.install.version, schema, site.identity)
+    source = await _in_thread(template, recipe, site.cache)
+    programs = await _in_thread(install_for, site.identity, site.install.folder, site.data_root)
+
+    async def start(name: str) -> None:
+        data = site.data_root / name
+        await _in_thread(copy, source, data)
+        await stack.run(
+            postgres.command(
+                name,
+                site.ports[name],
+                data=data,
+                install=programs,
+                identity=site.identity,
+                log=site.log(name),
+            )
+        )
+        await stack.wait_ready(name)
+        ready(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name in site.shard_names:
+            group.create_task(start(name))
+
+
+async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Like `asyncio.to_thread`, but cancelled only when the thread is done: it writes into our folders."""
+    thread = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise
+
+
+async def _start_redis(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
+    folder = site.state_dir / "redis"
+    folder.mkdir()
+    await stack.run(
+        valkey.command(
+            site.ports["redis"], program=site.redis, folder=folder, log=site.log("redis")
+        )
+    )
+    await stack.wait_ready("redis")
+    ready("redis")
+
+
+async def _start_toxiproxy(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
+    command, described = await toxiproxy_command(
+        site.spec.toxiproxy, site.cache, site.ports["toxiproxy"], site.log("toxiproxy")
+    )
+    stack.versions["toxiproxy"] = described
+    await stack.run(command)
+    await stack.wait_ready("toxiproxy")
+    stack.versions["toxiproxy"]["version"] = await stack.toxiproxy_version()
+    await stack.populate()
+    ready("toxiproxy")
+
+
+def _versions(site: _Site) -> dict[str, Any]:
+    """The machine and the versions of what runs on it."""
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "free_disk_mb": shutil.disk_usage(site.state_dir).free // 2**20,
+        "postgres": {
+            "version": site.install.version,
+            "shards": site.spec.shards,
+            "runs_as": site.identity.way,
+        },
+        "redis": valkey.version(site.redis),
+        "toxiproxy": {},
+        "time_scale": site.spec.backend_settings.get("time_scale", site.spec.time_scale),
+        "libraries": libraries,
+    }
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to show for a group of failed starts: one with a remedy if there is one."""
+    leaves: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+        else:
+            leaves.append(error)
+    ours = [error for error in leaves if isinstance(error, FlashdrillError)]
+    return next((e for e in ours if e.remedy), (ours or leaves)[0])

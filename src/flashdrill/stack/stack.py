@@ -1,0 +1,206 @@
+"""A stack that runs: its addresses and the control of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flashdrill.errors import StackError, ToxiproxyError
+from flashdrill.stack import postgres
+from flashdrill.stack.backend import Backend
+from flashdrill.stack.control import Command, Guardian, environment_of
+from flashdrill.stack.folders import discard
+from flashdrill.stack.ports import HOST
+from flashdrill.stack.probes import probe_of, remedy, wait_until_ready
+from flashdrill.toxiproxy.client import Toxiproxy
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """One proxy: clients connect to `listen`, it forwards to `upstream`."""
+
+    name: str
+    listen: Address
+    upstream: Address
+
+
+@dataclass(slots=True)
+class Stack:
+    """The embedded stack. Opened by `embedded.open_stack`; names of processes: shard0.., redis, toxiproxy, backend."""
+
+    state_dir: Path
+    log_dir: Path
+    ports: Mapping[str, int]
+    proxies: dict[str, ProxyAddress]
+    guardian: Guardian
+    service: Backend
+    hmac_secret: str = field(repr=False)
+    events_path: Path
+    queue_dir: Path
+    folders: tuple[Path, ...] = ()  # what goes with the stack
+    versions: dict[str, Any] = field(default_factory=dict)
+    _commands: dict[str, Command] = field(default_factory=dict, repr=False)
+
+    # -- addresses ---------------------------------------------------------------------------
+
+    @property
+    def direct(self) -> dict[str, Address]:
+        """Addresses past the proxies: shard0.., redis, backend."""
+        return {p.name: p.upstream for p in self.proxies.values() if p.name != "payment"}
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards there are."""
+        return sum(name.startswith("shard") for name in self.proxies)
+
+    def dsn(self, shard: int, direct: bool = True) -> str:
+        """How to connect to a shard, past its proxy or through it."""
+        proxy = self.proxies[f"shard{shard}"]
+        return postgres.dsn((proxy.upstream if direct else proxy.listen)[1])
+
+    @property
+    def toxiproxy_url(self) -> str:
+        """Toxiproxy's HTTP API."""
+        return f"http://{HOST}:{self.ports['toxiproxy']}"
+
+    @property
+    def backend_url(self) -> str:
+        """The service as customers reach it, through its proxy."""
+        return _url(self.proxies["backend"].listen)
+
+    @property
+    def payment_url(self) -> str:
+        """The service as the payment provider reaches it, through a proxy of its own."""
+        return _url(self.proxies["payment"].listen)
+
+    @property
+    def backend_direct_url(self) -> str:
+        """The service itself."""
+        return _url(self.proxies["backend"].upstream)
+
+    @property
+    def metrics_url(self) -> str:
+        """The service's Prometheus metrics, served by a thread, past every proxy."""
+        return f"http://{HOST}:{self.ports['metrics']}/metrics"
+
+    @property
+    def settings_path(self) -> Path:
+        """The service's settings file."""
+        return self.service.settings
+
+    def environment(self) -> dict[str, Any]:
+        """What ran: versions of servers and libraries, the machine, which Toxiproxy."""
+        return dict(self.versions)
+
+    # -- processes ---------------------------------------------------------------------------
+
+    @property
+    def process_names(self) -> tuple[str, ...]:
+        """Every process that was ever started in this stack."""
+        return tuple(self._commands)
+
+    async def run(self, command: Command) -> int:
+        """Start a process and remember how; its pid."""
+        self._commands[command.name] = command
+        return await self.guardian.spawn(command)
+
+    async def spawn(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> int:
+        """Start a process under the guardian, `env` on top of this process's environment; its pid."""
+        return await self.run(Command(name, tuple(argv), log, environment_of(env), cwd=Path.cwd()))
+
+    async def start(self, name: str) -> int:
+        """Start a known process again, as it was started first; its pid. It may not be ready yet."""
+        if name not in self._commands:
+            raise StackError(f"the stack has no process {name}")
+        pid = await self.guardian.spawn(self._commands[name])
+        if name == "toxiproxy":
+            await self.wait_ready(name)
+            await self.populate()
+        return pid
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a process and all below it; returns when it is gone."""
+        await self.guardian.kill(name)
+
+    async def stop(self, name: str, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """SIGTERM, and SIGKILL after `timeout_s`; the exit status (negative: the signal)."""
+        return await self.guardian.stop(name, timeout_s)
+
+    async def stop_backend(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Drain and stop the service, for final reads; nothing happens when it is down already."""
+        if self.is_running("backend"):
+            await self.stop("backend", timeout_s)
+
+    async def signal(self, name: str, signum: int) -> None:
+        """Send a signal to one process."""
+        await self.guardian.signal(name, signum)
+
+    async def wait_exit(self, name: str, timeout_s: float) -> int:
+        """The exit status of a process when it ends; StackError after `timeout_s`."""
+        return await self.guardian.wait_exit(name, timeout_s)
+
+    def pid(self, name: str) -> int:
+        """The pid of a process that runs; StackError when it does not."""
+        return self.guardian.pid(name)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process runs."""
+        return self.guardian.is_running(name)
+
+    async def wait_ready(self, name: str, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Return when the server answers, asked past the proxies; StackError when it died or is too slow."""
+        await wait_until_ready(
+            name,
+            probe_of(name, self.ports),
+            is_running=lambda: self.is_running(name),
+            log=self._commands[name].log,
+            timeout_s=timeout_s,
+        )
+
+    async def populate(self) -> None:
+        """Make the proxies."""
+        wanted = [
+            {
+                "name": proxy.name,
+                "listen": _text(proxy.listen),
+                "upstream": _text(proxy.upstream),
+                "enabled": True,
+            }
+            for proxy in self.proxies.values()
+        ]
+        try:
+            await Toxiproxy(self.toxiproxy_url).populate(wanted)
+        except ToxiproxyError as error:
+            error.remedy = error.remedy or remedy(error.message)
+            raise
+
+    async def toxiproxy_version(self) -> str:
+        """The version that the Toxiproxy server tells."""
+        return str(await Toxiproxy(self.toxiproxy_url).version())
+
+    async def queue_state(self) -> dict[str, Any]:
+        """What the file queue holds: {"shards": [...], "depth": N}; the service must be down."""
+        return await self.service.queue_state()
+
+    async def close(self) -> None:
+        """Take everything down; nothing is left when this returns."""
+        try:
+            await self.guardian.shutdown()
+        finally:
+            for folder in self.folders:
+                discard(folder)  # the guardian did it, unless it was killed
+
+
+def _url(address: Address) -> str:
+    return f"http://{_text(address)}"
+
+
+def _text(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"
