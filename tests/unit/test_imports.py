@@ -82,8 +82,13 @@ def test_the_backend_and_the_engine_do_not_know_each_other(folder: str, stranger
         assert not [n for n in imports(path) if n.split(".")[0] == stranger], path
 
 
-def test_the_guardian_starts_with_the_standard_library_alone() -> None:
-    allowed = {"flashdrill.model.journal", "flashdrill.model.journal.unhealed"}
-    path = ENGINE / "stack" / "guardian.py"
-    strangers = {n for n in imports(path) if n.startswith("flashdrill") and n not in allowed}
-    assert strangers <= {"flashdrill.model"}
+@pytest.mark.parametrize("name", ["guardian", "healing", "processes"])
+def test_the_guardian_starts_with_the_standard_library_alone(name: str) -> None:
+    allowed = (
+        "flashdrill.model.journal",
+        "flashdrill.stack.healing",
+        "flashdrill.stack.processes",
+    )
+    path = ENGINE / "stack" / f"{name}.py"
+    strangers = {n for n in imports(path) if n.startswith("flashdrill.")}
+    assert not [n for n in strangers if not n.startswith(allowed)]

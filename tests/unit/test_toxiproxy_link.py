@@ -1,0 +1,130 @@
+"""A link's chain: toxics come, change and go while data is in it; the source is held back in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flashdrill.toxiproxy.embedded.link import Link, discard
+from flashdrill.toxiproxy.embedded.toxic import Toxic
+
+
+class End:
+    """Both ends in one: what is written, and what the link does to the source."""
+
+    def __init__(self) -> None:
+        self.receive: Callable[[bytes], None] = discard
+        self.written = b""
+        self.is_closed = False
+        self.is_paused = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+
+def link(end: End) -> Link:
+    return Link(end, end, reset=end.close, random_key="k")
+
+
+def latency(name: str = "slow", ms: int = 60_000) -> Toxic:
+    return Toxic(name, "latency", "upstream", 1.0, {"latency": ms, "jitter": 0})
+
+
+def stall() -> Toxic:
+    return Toxic("stall", "bandwidth", "upstream", 1.0, {"rate": 0})
+
+
+async def test_without_toxics_the_source_writes_to_the_destination() -> None:
+    end = End()
+    link(end)
+    assert end.receive == end.write
+
+
+async def test_removed_toxics_let_go_in_order() -> None:
+    end = End()
+    chain = link(end)
+    slow, stalled, more = latency(), stall(), latency("more")
+    chain.apply([slow, stalled, more])
+    end.receive(b"ab")
+    end.receive(b"cd")
+    chain.apply([stalled, more])
+    end.receive(b"ef")
+    assert end.written == b""
+    chain.apply([])
+    assert end.written == b"abcdef"
+    assert end.receive == end.write
+
+
+async def test_the_end_of_the_source_waits_behind_the_data() -> None:
+    end = End()
+    chain = link(end)
+    chain.apply([latency()])
+    end.receive(b"ab")
+    chain.source_ended()
+    assert not end.is_closed
+    chain.apply([])
+    assert (end.written, end.is_closed, chain.is_over) == (b"ab", True, True)
+
+
+async def test_a_changed_toxic_counts_for_what_is_held() -> None:
+    end = End()
+    chain = link(end)
+    slow = latency()
+    chain.apply([slow])
+    end.receive(b"ab")
+    slow.attributes = {"latency": 0, "jitter": 0}
+    chain.retune(slow)
+    assert end.written == b"ab"
+
+
+async def test_the_source_is_held_back_while_a_stage_is_full() -> None:
+    end = End()
+    chain = link(end)
+    chain.apply([stall()])
+    end.receive(bytes(64 * 1024))
+    assert not end.is_paused
+    end.receive(b"x")
+    assert end.is_paused
+    chain.apply([])
+    assert not end.is_paused
+    assert len(end.written) == 64 * 1024 + 1
+
+
+async def test_the_source_is_held_back_while_the_destination_is_full() -> None:
+    end = End()
+    chain = link(end)
+    chain.block()
+    assert end.is_paused
+    chain.unblock()
+    assert not end.is_paused
+
+
+async def test_nothing_is_held_for_a_destination_that_is_gone() -> None:
+    end = End()
+    chain = link(end)
+    chain.apply([stall()])
+    end.receive(bytes(100_000))
+    chain.dest_ended()
+    assert not end.is_paused
+    end.receive(b"more")
+    chain.apply([latency()])
+    chain.source_ended()
+    assert end.written == b""
+
+
+async def test_removing_timeout_closes() -> None:
+    end = End()
+    chain = link(end)
+    chain.apply([Toxic("t", "timeout", "upstream", 1.0, {"timeout": 0})])
+    end.receive(b"dropped")
+    chain.apply([])
+    assert (end.written, end.is_closed) == (b"", True)
