@@ -155,18 +155,23 @@ class Rig:
             self._journal = Journal(self.journal_path)
         return self._journal
 
+    @property
+    def proxy(self) -> str:
+        """The proxy's name."""
+        return str(self.target.proxy)
+
     def phases(self, fault: str = "f") -> list[str]:
         """The steps that were told of a fault."""
         return [event["phase"] for event in self.events if event["id"] == fault]
 
     async def toxics(self) -> list[str]:
         """What is left in the proxy."""
-        return [toxic.name for toxic in await self.toxiproxy.toxics("it")]
+        return [toxic.name for toxic in await self.toxiproxy.toxics(self.proxy)]
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Poll with a deadline."""
         async with asyncio.timeout(PATIENCE_S):
-            while not is_so():
+            while not is_so():  # noqa: ASYNC110 - the events are a plain list
                 await asyncio.sleep(0.005)
 
 
@@ -200,15 +205,16 @@ async def process_rig(url: str, folder: Path, port: int) -> AsyncIterator[Rig]:
 @contextlib.asynccontextmanager
 async def _behind(url: str, port: int, kinds: frozenset[str], folder: Path) -> AsyncIterator[Rig]:
     toxiproxy = Toxiproxy(url)
-    proxy = await toxiproxy.create("it", f"{HOST}:0", f"{HOST}:{port}")
+    name = f"it-{port}"
+    proxy = await toxiproxy.create(name, f"{HOST}:0", f"{HOST}:{port}")
     listen = (HOST, int(proxy.listen.rpartition(":")[2]))
-    made = Rig(Target("it", kinds, "it", listen, (HOST, port)), toxiproxy, folder / "journal.jsonl")
+    made = Rig(Target("it", kinds, name, listen, (HOST, port)), toxiproxy, folder / f"{name}.jsonl")
     try:
         yield made
     finally:
         made.journal.close()
         with contextlib.suppress(StackError):
-            await toxiproxy.delete("it")
+            await toxiproxy.delete(name)
 
 
 def is_running(pid: int) -> bool:

@@ -199,6 +199,9 @@ async def place(url: str, *, echoes: bool = True) -> AsyncIterator[Place]:
                 yield here
         finally:
             await api.delete(proxy.name)
+            server.close()
+            for _ in range(10):  # a connection accepted just now gets its writer in a few turns
+                await asyncio.sleep(0)
             for writer in upstream.writers:
                 await _close(writer)
 

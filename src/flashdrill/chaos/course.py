@@ -22,6 +22,7 @@ INJECT_TIMEOUT_S = 10.0
 OBSERVE_GRACE_S = 1.0
 """How much longer than allowed an observation may take before it is cut off."""
 HEAL_PAUSE_S = 0.2
+ENDED_EARLY = "it had ended before it was healed"
 
 Tell = Callable[[dict[str, Any]], None]
 _log = logging.getLogger(__name__)
@@ -86,15 +87,15 @@ class Course:
             self._ended_s = self._ended_s or self._now()
             self._evidence["healing"] = evidence.measurements
             self._is_healed = evidence.observed
+            if self.fault.has_ended_early and ENDED_EARLY not in self._errors:
+                self._is_observed = False
+                self._fail(ENDED_EARLY)
             if self._is_healed:
                 self._journal.healed(self.id)
                 self.is_in_force = False
                 self._tell("healed")
             else:
                 self._not_healed(evidence)
-            if self.fault.has_ended_early:
-                self._is_observed = False
-                self._fail("it had ended before it was healed")
             return self._is_healed
 
     def record(self) -> FaultRecord:

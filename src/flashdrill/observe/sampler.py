@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -18,6 +19,7 @@ READ_TIMEOUT_S = 2.0
 """Bounds every reading of every source, connecting included."""
 CLOSE_TIMEOUT_S = 2.0
 _REASON_CHARACTERS = 160
+_log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -69,13 +71,19 @@ class Samplers:
                 for name, source in self._sources.items():
                     group.create_task(self._follow(name, source))
         finally:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for source in self._sources.values():
-                    await source.close()
+            for source in self._sources.values():
+                await self._close(source)
 
     def stop(self) -> None:
         """Let `run` return after the readings under way."""
         self._is_stopping.set()
+
+    async def _close(self, source: Source) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await source.close()
+        except Exception as error:
+            _log.warning("a sampler did not close: %s", _reason(error))
 
     async def _follow(self, name: str, source: Source) -> None:
         """Ask at every multiple of the period; a moment that was missed is left out."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flashdrill.chaos.catalogue import catalogue
 from flashdrill.plan.faults import plan_table
+from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import scenario_schema
 from flashdrill.plan.traffic import TRAFFIC
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "scenario": scenario_schema,
-    "plan": lambda: plan_table(catalogue()).schema(),
+    "plan": lambda: plan_table(known_faults()).schema(),
     "traffic": TRAFFIC.schema,
 }
 

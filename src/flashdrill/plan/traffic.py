@@ -141,6 +141,9 @@ def write_traffic(model: TrafficModel, path: Path) -> None:
         half.unlink(missing_ok=True)
 
 
+_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
+
+
 class _Flow(tuple[int, ...]):
     """Numbers that are written on few lines."""
 
@@ -158,4 +161,6 @@ class _Dumper(yaml.SafeDumper):
         """The node of a value."""
         if isinstance(data, _Flow):
             return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+        if isinstance(data, str) and _BREAKS & set(data):  # only quotes of this kind escape them
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style='"')
         return super().represent_data(data)

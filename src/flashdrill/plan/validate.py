@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flashdrill.chaos.catalogue import catalogue, load_own
 from flashdrill.plan.faults import check_plan
+from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import check_scenario
 from flashdrill.plan.shapes import mapping_of
 from flashdrill.plan.source import read_source
 from flashdrill.plan.traffic import read_traffic
 
-OWN_FAULTS = Path("chaos/faults")
 _MARKS = {
     "traffic": ("arrivals_ms", "format"),
     "plan": ("faults",),
@@ -28,7 +27,7 @@ def validate_file(path: Path) -> str:
     if kind == "traffic":
         read_traffic(path)
     elif kind == "plan":
-        check_plan(path, {**catalogue(), **load_own(Path.cwd() / OWN_FAULTS)})
+        check_plan(path, known_faults())
     else:
         check_scenario(path)
     return kind

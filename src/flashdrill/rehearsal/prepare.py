@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashdrill.chaos.catalogue import catalogue, load_own
 from flashdrill.chaos.fault import Fault
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
 from flashdrill.model.scenario import Scenario
 from flashdrill.plan.faults import load_plan, merge
+from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.rehearsal.topology import target_names
 from flashdrill.stack.reference import reference_root
@@ -43,7 +43,7 @@ class Prepared:
 def prepare(order: Order) -> Prepared:
     """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started."""
     scenario = load_scenario(order.scenario, order.overrides)
-    kinds = {**catalogue(), **load_own(_folder("chaos/faults"))}
+    kinds = known_faults()
     targets = target_names()
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]

@@ -1,0 +1,117 @@
+"""A disk in memory that knows what is on it for good, and what a power cut may leave of the rest."""
+
+from __future__ import annotations
+
+import errno
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECTOR = 512
+
+
+@dataclass
+class Inode:
+    """A file: what a reader sees, what is on disk, and which sectors differ by unsynced writes."""
+
+    seen: bytearray = field(default_factory=bytearray)
+    kept: bytes = b""
+
+    def sync(self) -> None:
+        self.kept = bytes(self.seen)
+
+    def after_power_cut(self, rng: random.Random) -> Inode:
+        """Synced bytes, and any of the sectors that were written since."""
+        size = len(self.kept) if rng.random() < 0.5 else len(self.seen)
+        old, new = self.kept.ljust(size, b"\0"), bytes(self.seen).ljust(size, b"\0")
+        parts = [
+            (new if rng.random() < 0.5 else old)[at : min(at + SECTOR, size)]
+            for at in range(0, size, SECTOR)
+        ]
+        data = b"".join(parts)
+        return Inode(bytearray(data), data)
+
+
+class MemoryDisk:
+    """`Files` in memory. `fail_syncs` is how many fdatasyncs go well before they fail; None: all do."""
+
+    def __init__(self) -> None:
+        self.names_seen: dict[Path, Inode] = {}
+        self.names_kept: dict[Path, Inode] = {}
+        self.fds: dict[int, Inode] = {}
+        self.fail_syncs: int | None = None
+        self.syncs = 0
+
+    def power_cut(self, seed: int) -> MemoryDisk:
+        """The disk as the machine finds it when it is started again."""
+        rng = random.Random(seed)
+        names = dict(self.names_kept)
+        unsynced = [p for p in self.names_seen if self.names_seen[p] is not names.get(p)]
+        for path in unsynced:
+            if rng.random() < 0.5:
+                names[path] = self.names_seen[path]
+        for path in [p for p in names if p not in self.names_seen]:
+            if rng.random() < 0.5:
+                del names[path]
+        disk = MemoryDisk()
+        cut = {id(inode): inode.after_power_cut(rng) for inode in names.values()}
+        disk.names_seen = {path: cut[id(inode)] for path, inode in names.items()}
+        disk.names_kept = dict(disk.names_seen)
+        return disk
+
+    def open(self, path: Path, *, create: bool = False, write: bool = True) -> int:
+        if create:
+            assert path not in self.names_seen
+            self.names_seen[path] = Inode()
+        if path not in self.names_seen:
+            raise FileNotFoundError(path)
+        fd = max(self.fds, default=2) + 1
+        self.fds[fd] = self.names_seen[path]
+        return fd
+
+    def allocate(self, fd: int, size: int) -> None:
+        inode = self.fds[fd]
+        inode.seen.extend(bytes(max(0, size - len(inode.seen))))
+
+    def write(self, fd: int, data: bytes, offset: int) -> None:
+        inode = self.fds[fd]
+        inode.seen.extend(bytes(max(0, offset + len(data) - len(inode.seen))))
+        inode.seen[offset : offset + len(data)] = data
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return bytes(self.fds[fd].seen[offset : offset + size])
+
+    def size(self, fd: int) -> int:
+        return len(self.fds[fd].seen)
+
+    def fdatasync(self, fd: int) -> None:
+        if self.fail_syncs is not None:
+            if self.fail_syncs == 0:
+                raise OSError(errno.EIO, "the power is gone")
+            self.fail_syncs -= 1
+        self.syncs += 1
+        self.fds[fd].sync()
+
+    def sync_directory(self, path: Path) -> None:
+        self.names_kept = dict(self.names_seen)
+
+    def lock(self, path: Path) -> int:
+        self.names_seen.setdefault(path, Inode())
+        fd = max(self.fds, default=2) + 1
+        self.fds[fd] = self.names_seen[path]
+        return fd
+
+    def replace(self, source: Path, target: Path) -> None:
+        self.names_seen[target] = self.names_seen.pop(source)
+
+    def remove(self, path: Path) -> None:
+        self.names_seen.pop(path, None)
+
+    def names(self, path: Path) -> list[str]:
+        return sorted(p.name for p in self.names_seen if p.parent == path)
+
+    def make_directory(self, path: Path) -> None:
+        pass
+
+    def close(self, fd: int) -> None:
+        del self.fds[fd]
