@@ -69,18 +69,29 @@ SERVERS: Mapping[str, Answer] = {
 
 
 @contextlib.asynccontextmanager
-async def serving(kind: str) -> AsyncIterator[int]:
-    """A tiny server of that kind; gives its port."""
+async def serving(talk: Answer) -> AsyncIterator[int]:
+    """A server that talks to each client like that; gives its port. Every connection is closed at the end."""
+    talks: set[asyncio.Task[None]] = set()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await SERVERS[kind](reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await talk(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
 
-    async with await asyncio.start_server(talk, HOST, 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with await asyncio.start_server(guarded, HOST, 0) as server:
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            for task in talks:
+                task.cancel()
+            await asyncio.gather(*talks, return_exceptions=True)
 
 
 class Processes:
@@ -171,7 +182,7 @@ class Rig:
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Poll with a deadline."""
         async with asyncio.timeout(PATIENCE_S):
-            while not is_so():  # noqa: ASYNC110 - the events are a plain list
+            while not is_so():
                 await asyncio.sleep(0.005)
 
 
@@ -185,7 +196,10 @@ def planned(
 @contextlib.asynccontextmanager
 async def rig(url: str, kind: str, folder: Path) -> AsyncIterator[Rig]:
     """A tiny server of that kind behind a proxy of a running Toxiproxy."""
-    async with serving(kind) as port, _behind(url, port, frozenset({kind}), folder) as made:
+    async with (
+        serving(SERVERS[kind]) as port,
+        _behind(url, port, frozenset({kind}), folder) as made,
+    ):
         yield made
 
 

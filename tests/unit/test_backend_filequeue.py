@@ -366,6 +366,7 @@ steps = st.one_of(
     st.tuples(st.just("drain"), st.integers(1, 5)),
     st.tuples(st.just("crash"), st.integers(0, 2**32)),
     st.tuples(st.just("crash in append"), payloads, st.integers(0, 3), st.integers(0, 2**32)),
+    st.tuples(st.just("kill in append"), payloads),
     st.tuples(st.just("crash in drain"), st.integers(1, 5), st.integers(0, 2**32)),
     st.tuples(st.just("restart")),
 )
@@ -426,8 +427,8 @@ async def live(script: list[Any]) -> None:
         if step[0] == "drain":
             await model.drain(queue, step[1])
             continue
-        if step[0] == "crash in append":
-            model.disk.fail_syncs = step[2]
+        if step[0] in {"crash in append", "kill in append"}:
+            model.disk.fail_syncs = step[2] if len(step) > 2 else 0
             await model.append(queue, step[1])
         elif step[0] == "crash in drain":
             model.disk.fail_syncs = 0
@@ -435,6 +436,8 @@ async def live(script: list[Any]) -> None:
         model.disk.fail_syncs = None
         if step[0] == "restart":
             await queue.close()
+        elif step[0] == "kill in append":
+            killed(queue)  # what was written is seen, and nobody knows whether it was synced
         else:
             queue._thread.shutdown(wait=True)
             model.disk = model.disk.power_cut(step[-1])
@@ -529,6 +532,34 @@ async def test_a_flipped_bit_stops_the_opening_and_names_file_and_offset(tmp_pat
     again = FileQueue.open(tmp_path, max_records=99)  # the lock was given back
     assert len(contents(again)) == 3
     await again.close()
+
+
+async def test_what_was_cut_does_not_come_back(tmp_path: Path) -> None:
+    """The second record of a torn group is whole, and would follow a new first one of the same length."""
+    queue = FileQueue.open(tmp_path, max_records=99)
+    await fill(queue, [b"a" * 700, b"b" * 700])
+    killed(queue)
+    path = first_segment(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[512 : 700 + segment.HEADER_SIZE] = bytes(700 + segment.HEADER_SIZE - 512)
+    path.write_bytes(data)
+    queue = FileQueue.open(tmp_path, max_records=99)
+    assert queue.depth == 0
+    await queue.append(b"c" * 700)
+    killed(queue)
+    again = FileQueue.open(tmp_path, max_records=99)
+    assert contents(again) == [(1, b"c" * 700)]
+    await again.close()
+
+
+async def test_a_drain_that_returned_outlives_a_power_cut() -> None:
+    disk = MemoryDisk()
+    queue = FileQueue.open(FOLDER, max_records=99, files=disk)
+    await fill(queue, [b"a", b"b"])
+    await queue.drained(1)
+    for seed in range(20):
+        assert inspect(FOLDER, disk.power_cut(seed)) == QueueState(1, 3, 1)
+    await queue.close()
 
 
 async def test_a_lost_sector_in_the_middle_is_found(tmp_path: Path) -> None:
