@@ -183,6 +183,7 @@ async def open_service(settings: Settings, stack: AsyncExitStack) -> Service:
             clock,
             on_change=breaker_changed,
             window_s=settings.breaker_window_s,
+            min_calls=settings.breaker_min_calls,
             reset_s=settings.breaker_reset_s,
             **options,
         )
@@ -212,6 +213,7 @@ async def open_service(settings: Settings, stack: AsyncExitStack) -> Service:
             level1_rate=settings.level1_failure_rate,
             level2_rate=settings.level2_failure_rate,
             window_s=settings.level_window_s,
+            min_calls=settings.level_min_calls,
         ),
     )
     requests = Meter("requests", settings.in_flight_max)

@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     level1_failure_rate: Share = 0.03
     level2_failure_rate: Share = 0.08
     level_window_s: Seconds = 30.0
+    level_min_calls: Count = 20  # fewer writes in the window say nothing
+    breaker_min_calls: Count = 10
     breaker_window_s: Seconds = 10.0
     breaker_reset_s: Seconds = 5.0
     hold_s: Seconds = 900.0  # a reservation that nothing refers to is swept after this

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -35,10 +35,7 @@ MIN_STATEMENT_S = 0.02
 """With less time left a statement is not begun: it would only become an unknown outcome."""
 
 _POISON = ("22", "23", "P0")  # SQLSTATE classes: data exception, integrity, raised by our functions
-_NOBODY_KNOWS = (
-    "08",
-    "57P",
-)  # the connection or the server went away: it may have been committed before
+_NOBODY_KNOWS = ("08", "57P")  # the line or the server went away: it may have been committed before
 
 Rows = list[asyncpg.Record]
 
@@ -90,7 +87,7 @@ class Shard:
             is_sound = True
         finally:
             if not is_sound:
-                connection.terminate()
+                _cut(connection)
             await self._pool.release(connection)
 
     async def fetch(
@@ -124,6 +121,12 @@ class Shard:
             raise DeadlineError(f"no connection to {self.name} in time") from None
         except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ShardUnavailableError(f"no connection to {self.name}: {error}") from error
+
+
+def _cut(connection: Any) -> None:
+    """Terminate a connection; one that the timer has cut has left the pool by itself."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 def _pool(dsn: str, settings: Settings) -> Any:

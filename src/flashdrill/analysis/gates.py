@@ -111,9 +111,9 @@ def _of_operations(gate: Gate, part: Columns, durations: Mapping[str, float]) ->
         share = 1.0 if gate.metric == "max" else float(gate.metric[1:]) / 100
         return _some(quantile(part.where(part.is_sent).response_s, share))
     if gate.metric == "error_rate":
-        return _Value(np.count_nonzero(part.is_bad) / len(part))
+        return _Value(float(np.count_nonzero(part.is_bad)) / len(part))
     if gate.metric == "refusal_rate":
-        return _Value(np.count_nonzero(part.is_refused) / len(part))
+        return _Value(float(np.count_nonzero(part.is_refused)) / len(part))
     if gate.metric == "rate":
         return _some(_rate(part, durations.get(gate.stage) or sum(durations.values())))
     return _Value(None, f"{gate.metric} is not a metric")

@@ -8,6 +8,8 @@
 | pg_deadlocks_total       | shard                             |
 | pg_rows_written_total    | shard                             |
 | pg_block_reads_total     | shard                             |
+
+The counters lag: a busy session reports what it did once a second, one that has gone idle within ten.
 """
 
 from __future__ import annotations

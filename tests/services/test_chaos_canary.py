@@ -15,6 +15,7 @@ from flashdrill.chaos.canary import Reading, Seen, ask
 from flashdrill.chaos.target import Address, Target
 from tests.services.chaos_rig import SERVERS, serving
 
+pytestmark = pytest.mark.services
 HOST = "127.0.0.1"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -1,0 +1,108 @@
+"""Sessions of real servers for the backend's tests, and a fresh world for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from redis.asyncio import Redis
+
+from tests.services import servers
+from tests.services.servers import Backend, Line, Stack
+from tests.services.shop import Shop, visiting
+
+SHARDS = 2
+FAST = {"time_scale": 10, "level_window_s": 10, "breaker_window_s": 5, "breaker_reset_s": 3}
+"""Windows of a test: level 1 after one second, a probe every 0.3 s."""
+
+
+def servers_of_a_session() -> Iterator[Stack]:
+    """Two PostgreSQL servers and a Valkey."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flashdrill-tests-")))
+        template = folder / "template"
+        servers.initdb(template)
+        shards = []
+        for number in range(SHARDS):
+            place = folder / f"shard{number}"
+            place.mkdir()
+            shards.append(stack.enter_context(servers.postgres(place, template)))
+        redis_url = stack.enter_context(servers.valkey(folder))
+        for dsn in shards:
+            asyncio.run(servers.create_database(dsn))
+        yield Stack(tuple(shards), redis_url)
+
+
+@dataclass
+class World:
+    """Fresh databases on the session's servers, an empty Redis, and the lines through which a backend reaches them."""
+
+    folder: Path
+    direct: Stack
+    lines: dict[str, Line]
+    settings: Path
+
+    @property
+    def dsns(self) -> tuple[str, ...]:
+        """The shards, past the lines."""
+        return self.direct.shards
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[tuple[Backend, Shop]]:
+        """A serving process and a client; killed at the end."""
+        with ExitStack() as stack:
+            manager = servers.serving(self.settings)
+            backend = await asyncio.to_thread(stack.enter_context, manager)
+            async with visiting(backend) as shop:
+                yield backend, shop
+
+    async def flush_redis(self) -> None:
+        """Lose everything in Redis."""
+        redis: Any = Redis.from_url(self.direct.redis_url)
+        try:
+            await redis.flushall()
+        finally:
+            await redis.aclose()
+
+
+@asynccontextmanager
+async def world(
+    session: Stack, folder: Path, products: dict[str, int], **settings: Any
+) -> AsyncIterator[World]:
+    """Seeded shards behind lines; each product costs 100, `products` says how many there are."""
+    direct = replace(session, shards=tuple([await _database(dsn) for dsn in session.shards]))
+    async with AsyncExitStack() as stack:
+        lines: dict[str, Line] = {}
+        through = []
+        for number, dsn in enumerate(direct.shards):
+            lines[f"shard{number}"], address = await stack.enter_async_context(servers.line_to(dsn))
+            through.append(address)
+        lines["redis"], redis_url = await stack.enter_async_context(
+            servers.line_to(direct.redis_url)
+        )
+        path = servers.write_settings(
+            folder, Stack(tuple(through), redis_url), **{**FAST, **settings}
+        )
+        made = World(folder, direct, lines, path)
+        await made.flush_redis()
+        priced = {sku: (100, stock) for sku, stock in products.items()}
+        await asyncio.to_thread(servers.seed, folder, path, priced)
+        yield made
+
+
+async def _database(dsn: str) -> str:
+    """A new, empty database on the server."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(dsn, ssl=False)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return f"{dsn.rpartition('/')[0]}/{name}"
