@@ -55,11 +55,12 @@ class Stretch:
     nanoseconds, so nothing is lost to rounding.
     """
 
-    __slots__ = ("_monotonic_ns", "_state", "ended")
+    __slots__ = ("_monotonic_ns", "_state", "_told_ns", "ended")
 
     def __init__(self, monotonic_ns: Callable[[], int]) -> None:
         self._monotonic_ns = monotonic_ns
         self._state = (0, 0)
+        self._told_ns = 0
         self.ended = 0
 
     def __enter__(self) -> None:
@@ -82,12 +83,16 @@ class Stretch:
         return self._state[0]
 
     def seconds(self) -> float:
-        """The integral up to now; may be called from any thread."""
+        """The integral up to now; may be called from any thread, and never falls.
+
+        A reader that interrupts somebody's leaving counts that one until now, and waits for the truth to catch up.
+        """
         while True:
             state = self._state
             now = self._monotonic_ns()
             if state is self._state:  # else somebody came or went between the two
-                return (state[1] + state[0] * now) / 1e9
+                self._told_ns = max(self._told_ns, state[1] + state[0] * now)
+                return self._told_ns / 1e9
 
 
 class TimedStretch:

@@ -109,14 +109,17 @@ class Log:
         self._create(self.next_seq)
 
     def _reopen(self, scan: Scan) -> None:
-        """What a killed process wrote and did not sync is taken over: hence the sync in any case."""
+        """Take over what the last process wrote, synced or not, and cut a torn tail.
+
+        All of it is written again before the sync: pages whose sync had failed are still read as they were
+        written, but count as clean, and a sync alone would leave them out.
+        """
         self._tail = self._files.open(scan.path)
         self._size, self._end = max(scan.size, self._segment_bytes), scan.end
         self._files.allocate(self._tail, self._size)
-        if not scan.has_header:
-            self._files.write(self._tail, segment.header_of(scan.first_seq), 0)
-        if scan.written > scan.end:
-            self._files.write(self._tail, bytes(scan.written - scan.end), scan.end)
+        records = self._files.read(self._tail, scan.end, 0)[segment.HEADER_SIZE :]
+        torn = bytes(max(0, scan.written - scan.end))
+        self._files.write(self._tail, segment.header_of(scan.first_seq) + records + torn, 0)
         self._files.fdatasync(self._tail)
         self._files.sync_directory(self._directory)
 

@@ -42,7 +42,6 @@ class Scan:
     end: int
     written: int
     size: int  # of the file
-    has_header: bool  # False: a crash interrupted its creation
 
     @property
     def next_seq(self) -> int:
@@ -77,7 +76,7 @@ def scan(path: Path, data: bytes, first_seq: int, durable_seq: int) -> Scan:
     if data[:HEADER_SIZE] != header_of(first_seq):
         if written > HEADER_SIZE or durable_seq >= first_seq:
             raise CorruptQueueError(path, 0, "the segment's header is damaged")
-        return Scan(path, first_seq, (), HEADER_SIZE, written, len(data), has_header=False)
+        return Scan(path, first_seq, (), HEADER_SIZE, written, len(data))
     positions, end = _records(path, data, first_seq)
     seq = first_seq + len(positions)
     if written > end:
@@ -88,7 +87,7 @@ def scan(path: Path, data: bytes, first_seq: int, durable_seq: int) -> Scan:
         )
     if written > end and not record.looks_torn(data, end, written):
         raise CorruptQueueError(path, end, f"record {seq} was written to its end and is damaged")
-    return Scan(path, first_seq, positions, end, written, len(data), has_header=True)
+    return Scan(path, first_seq, positions, end, written, len(data))
 
 
 def _records(path: Path, data: bytes, first_seq: int) -> tuple[tuple[Position, ...], int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from typing import Any
 import asyncpg
 from redis.asyncio import Redis
 
+from backend.identity import bucket_of
 from tests.services import servers
 from tests.services.servers import Backend, Line, Stack
 from tests.services.shop import Shop, visiting
@@ -106,3 +109,36 @@ async def _database(dsn: str) -> str:
     finally:
         await connection.close()
     return f"{dsn.rpartition('/')[0]}/{name}"
+
+
+def users_of(shard: int, count: int) -> list[str]:
+    """So many users whose orders are on the shard."""
+    found = (f"u{n}" for n in range(100 * count) if bucket_of(f"u{n}") % SHARDS == shard)
+    return [next(found) for _ in range(count)]
+
+
+async def reach_level_1(shop: Shop, users: list[str], sku: str) -> list[tuple[str, str, int]]:
+    """Send orders until one of them is queued; (user, key, status) of all that were sent."""
+    sent: list[tuple[str, str, int]] = []
+
+    async def one(number: int) -> None:
+        user = users[number % len(users)]
+        answer = await shop.order(user, f"w{number}", {sku: 1})
+        if answer.status >= 500:
+            assert answer.slug in {
+                "unknown-commit",
+                "deadline",
+                "breaker-open",
+                "pool-exhausted",
+            }, answer
+            assert answer.body["definite"] is (answer.slug != "unknown-commit")
+        sent.append((user, f"w{number}", answer.status))
+
+    async with asyncio.TaskGroup() as group:
+        number, deadline = 0, time.monotonic() + 25
+        while not any(status == 202 for _, _, status in sent):
+            assert time.monotonic() < deadline, Counter(s for _, _, s in sent)
+            group.create_task(one(number))
+            number += 1
+            await asyncio.sleep(0.03)
+    return sent

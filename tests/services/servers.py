@@ -205,6 +205,7 @@ async def line_to(dsn: str) -> AsyncIterator[tuple[Line, str]]:
     finally:
         server.close()
         line.heal()
+        await eventually("every connection is closed", lambda: not line._writers)
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,7 @@ def backend_command(*arguments: str) -> str:
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -121,7 +121,7 @@ def alive(pids: set[int]) -> set[int]:
 async def gone(pids: set[int], timeout_s: float) -> set[int]:
     """Wait until none of the pids runs; those that still do after `timeout_s`."""
     deadline = asyncio.get_running_loop().time() + timeout_s
-    while (left := alive(pids)) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+    while (left := alive(pids)) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)  # somebody else's children: there is no event to wait for
     return left
 

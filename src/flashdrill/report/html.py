@@ -7,6 +7,7 @@ from pathlib import Path
 from bokeh.embed import components
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
 
 from flashdrill.model.result import RunResult
 from flashdrill.report import wording
@@ -26,6 +27,7 @@ def render(result: RunResult, templates: Path) -> str:
     )
     for name in ("seconds", "share", "count", "measured", "yes"):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["markdown"] = MarkdownIt("commonmark", {"html": False}).render
     script, divisions = components(panels(result))
     return environment.get_template(TEMPLATE).render(
         result=result,

@@ -57,6 +57,7 @@ def _panel(title: str, axis: Range1d, unit: str, height: int = 200, **options: A
         **options,
     )
     panel.toolbar.logo = None
+    panel.min_border_left = 72  # one left edge for all: the time axes line up
     panel.toolbar.autohide = True
     panel.yaxis.axis_label = unit
     return panel

@@ -182,7 +182,7 @@ async def _leave(stack: Stack, state_dir: Path) -> None:
 def _write(path: Path, stack: Stack) -> None:
     proxies = {name: f"{p.listen[0]}:{p.listen[1]}" for name, p in stack.proxies.items()}
     state = {
-        "servers": list(stack.process_names),
+        "servers": sorted(stack.process_names, key=lambda n: (not n.startswith("shard"), n)),
         "ports": dict(stack.ports),
         "proxies": proxies,
         "shards": [stack.dsn(number) for number in range(stack.shard_count)],
