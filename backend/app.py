@@ -88,6 +88,7 @@ class Service:
         tasks += [Rebuild(lane.number, lane=lane, **common).run() for lane in self.lanes]
         forgetful = [lane.queue for lane in self.lanes if isinstance(lane.queue, ForgetfulQueue)]
         tasks += [queue.run() for queue in forgetful]
+        tasks += [shard.warm_up() for shard in self.shards]
         return [*tasks, Sweep(lanes=self.lanes, **common).run(), self.loop_meter.run()]
 
     def edge(self, errands: Errands, registry: CollectorRegistry) -> Edge:
@@ -98,13 +99,13 @@ class Service:
             "lanes": self.lanes,
             "requests": self.requests,
         }
-        writes = {**reads, "clock": self.clock, "errands": errands}
+        writes = {**reads, "errands": errands}
         return Edge(
             settings=self.settings,
             clock=self.clock,
             requests=self.requests,
             place=PlaceOrder(gate=self.gate, levels=self.levels, **writes),
-            pay=PayOrder(store=self.store, **writes),
+            pay=PayOrder(store=self.store, clock=self.clock, **writes),
             reads=Reads(gate=self.gate, **reads),
             readiness=Readiness(
                 shards=self.shards, gate=self.gate, lanes=self.lanes, levels=self.levels

@@ -2,7 +2,7 @@
 
     oversell         the gate does not look at stock, and the shard reads, subtracts and writes in separate steps
     lose-queued      the queue acknowledges records that it holds in memory for half a second
-    double-on-retry  after an unknown commit the next attempt with the same key is another order
+    double-on-retry  an attempt whose key was tried before, with no known outcome, is another order
     silent-drop      a full queue (of 8 records) answers success and stores nothing
 
 The other half of `oversell` is in gate.py (`check stock`), that of `double-on-retry` in place.py.
@@ -180,21 +180,22 @@ class DroppingQueue:
 
 
 class ForgottenKeys:
-    """The keys whose outcome is unknown; the next attempt with one becomes another order."""
+    """The keys of attempts whose outcome is unknown; every later attempt with one becomes another order."""
 
     def __init__(self, settings: Settings) -> None:
-        self._is_on = settings.defect == "double-on-retry"
+        self.is_on = settings.defect == "double-on-retry"
         self._doubtful: set[bytes] = set()
 
     def note(self, uid: bytes, error: ServiceError) -> None:
         """Remember an attempt that may have been carried out."""
-        if self._is_on and not error.is_definite:
+        if self.is_on and not error.is_definite:
             self._doubtful.add(uid)
 
     def identity(self, channel: str, user_id: str, key: str) -> bytes:
         """The order's uid: the same for the same key, unless this defect is on."""
         uid = order_uid(channel, user_id, key)
-        if uid not in self._doubtful:
-            return uid
-        self._doubtful.discard(uid)
+        return self.another(channel, user_id, key) if uid in self._doubtful else uid
+
+    def another(self, channel: str, user_id: str, key: str) -> bytes:
+        """A uid that no other attempt has."""
         return order_uid(channel, user_id, key, salt=os.urandom(8))

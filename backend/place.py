@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import msgspec
 
 from backend.breakers import BreakerOpenError
-from backend.clock import Clock
 from backend.deadline import Deadline
 from backend.defects import ForgottenKeys
 from backend.errands import Errands
@@ -83,7 +82,6 @@ class PlaceOrder:
         self,
         *,
         settings: Settings,
-        clock: Clock,
         shards: Shards,
         gate: Gate,
         lanes: list[Lane],
@@ -92,7 +90,6 @@ class PlaceOrder:
         requests: Meter,
     ) -> None:
         self._settings = settings
-        self._clock = clock
         self._shards = shards
         self._gate = gate
         self._lanes = lanes
@@ -114,14 +111,13 @@ class PlaceOrder:
         part.in_flight += 1
         try:
             with self._requests.inner():
-                admission = await self._admit(shard, order, request, deadline)
+                order, admission = await self._admit(shard, order, request, deadline)
         except BaseException:
             part.in_flight -= 1
             raise
         if not admission.goes_on:
             part.in_flight -= 1
             return _answered(order, admission)
-        order = msgspec.structs.replace(order, lines=admission.lines)
         attempt = _Attempt(shard, order, admission.kind == "reserved", deadline)
         with self._requests.inner():
             return await self._errands.finish(self._carry_out(attempt), deadline)
@@ -140,9 +136,16 @@ class PlaceOrder:
 
     async def _admit(
         self, shard: int, order: NewOrder, request: OrderRequest, deadline: Deadline
-    ) -> Admission:
+    ) -> tuple[NewOrder, Admission]:
+        """The gate's answer, and the order with the prices of the moment."""
         wanted = [(line.sku, line.quantity) for line in request.lines]
-        return await self._gate.reserve(shard, order, wanted, deadline)
+        admission = await self._gate.reserve(shard, order, wanted, deadline)
+        if admission.kind == "joined" and self._keys.is_on:
+            await self._gate.let_go(shard, order, "refused", deadline)
+            uid = self._keys.another(order.channel, order.user_id, order.key)
+            order = msgspec.structs.replace(order, uid=uid)
+            admission = await self._gate.reserve(shard, order, wanted, deadline)
+        return msgspec.structs.replace(order, lines=admission.lines), admission
 
     async def _carry_out(self, attempt: _Attempt) -> Accepted:
         """Write or queue the order and settle its reservation, whatever happens."""

@@ -1,4 +1,7 @@
-"""Filling the shards and the gate with the world's stock. May be run again: what is there stays as it is."""
+"""Filling the shards and the gate with the world's stock; the service must be down.
+
+May be run again: products that are there stay as they are, and the gate's counters are rebuilt from the shards.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from msgspec import Meta
 
 from backend.breakers import Breaker
 from backend.clock import Clock
-from backend.deadline import Deadline
 from backend.events import EventLog
 from backend.gate import Gate
 from backend.lanes import Lane, open_queue
@@ -102,8 +104,6 @@ async def _seed_gate(settings: Settings) -> None:
     try:
         async with Shards(databases) as shards:
             for number in range(len(databases)):
-                if await gate.has_counters(number, Deadline.after(settings.redis_timeout_s)):
-                    continue
                 lane = await _lane(settings, number)
                 try:
                     rebuild = Rebuild(

@@ -56,6 +56,8 @@ class Shard:
         self.statement_meter = Meter(f"postgres.{self.name}", settings.pool_size)
         self._waiting_max = settings.pool_waiting_max
         self._command_timeout_s = settings.command_timeout_s
+        self._connect_timeout_s = settings.connect_timeout_s
+        self._pool_size = settings.pool_size
         self._pool = _pool(dsn, settings)
 
     async def __aenter__(self) -> Shard:
@@ -110,6 +112,23 @@ class Shard:
             raise UnknownCommitError(f"{self.name} went away: {error}") from error
         finally:
             timer.cancel()
+
+    async def warm_up(self) -> None:
+        """Open every connection of the pool, as far as the server lets us; a rush should not wait for it."""
+
+        async def open_one() -> None:
+            try:
+                connection = await self._pool.acquire(timeout=self._connect_timeout_s)
+            except (OSError, EOFError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                return
+            opened.append(connection)
+
+        opened: list[Any] = []
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._pool_size):
+                group.create_task(open_one())
+        for connection in opened:
+            await self._pool.release(connection)
 
     async def _acquire(self, deadline: Deadline) -> Any:
         if self.pool_meter.waiters >= self._waiting_max:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -114,7 +113,7 @@ def wait_until(what: str, condition: Callable[[], Any], timeout_s: float = 90.0)
 def under_load(out: Path, seconds: int) -> bool:
     """Whether the crowd has been at work for this many seconds."""
     lives = list(out.glob("*/live.jsonl")) if out.exists() else []
-    return bool(lives) and lives[0].read_text().count('"event":"second"') >= seconds
+    return bool(lives) and lives[0].read_text().count('"event": "second"') >= seconds
 
 
 def alive(pids: set[int]) -> set[int]:
@@ -127,8 +126,3 @@ def alive(pids: set[int]) -> set[int]:
         except psutil.NoSuchProcess:
             continue
     return running
-
-
-def inherited() -> dict[str, str]:
-    """This process's environment, for variations of it."""
-    return dict(os.environ)

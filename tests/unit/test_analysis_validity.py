@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flashdrill.analysis.validity import cpu_by_stage, tightest_s, validate
+from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, tightest_s, validate
 from flashdrill.model.op import Op, Outcome
 from flashdrill.model.result import StageValidity
 from flashdrill.model.scenario import Gate, Stage
@@ -134,3 +134,12 @@ def test_cpu_is_the_mean_over_the_stage() -> None:
 
 def test_the_tightest_gate_of_none_is_none() -> None:
     assert tightest_s([], "rush") is None
+
+
+def test_stages_that_were_not_over_when_the_rig_failed_are_invalid() -> None:
+    stages = [Stage("browse", 0, 3), Stage("rush", 3, 9), Stage("steady", 12, 8)]
+    fine = [StageValidity(s.name, True, (), 1, 1, 0.001, 0.01, 0, 0.1) for s in stages]
+    judged = after_rig_failure(fine, stages, 4.5, "Toxiproxy died")
+    assert [v.is_valid for v in judged] == [True, False, False]
+    assert "Toxiproxy died 4.5 s after the start" in judged[1].reasons[0]
+    assert all(v.is_valid for v in after_rig_failure(fine, stages, 20.5, "Toxiproxy died"))

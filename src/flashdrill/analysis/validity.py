@@ -6,13 +6,14 @@ A stage is invalid when
 - under 99 % of its due arrivals were sent, or fewer (or more) are on record than were scheduled: a
   generator that died or was stopped leaves a gap, not a bad figure,
 - an operation waited for a client connection: that closes the loop,
-- a load process used over 80 % of its core.
+- a load process used over 80 % of its core,
+- the rig itself (Toxiproxy) failed before it was over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +53,21 @@ def validate(
             )
         )
         for stage in stages
+    )
+
+
+def after_rig_failure(
+    validity: Sequence[StageValidity], stages: Sequence[Stage], since_s: float, what: str
+) -> tuple[StageValidity, ...]:
+    """The stages that were not over when the rig itself failed (`since_s` after the run's start) are invalid:
+    from then on the figures tell of the rig."""
+    ends = {stage.name: stage.end_s for stage in stages}
+    reason = f"{what} {since_s:.1f} s after the start: what was measured since is the rig's failure"
+    return tuple(
+        v
+        if ends.get(v.stage, since_s) < since_s
+        else replace(v, is_valid=False, reasons=(*v.reasons, reason))
+        for v in validity
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from flashdrill.analysis.gates import evaluate
 from flashdrill.analysis.operations import operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.timeline import timeline
-from flashdrill.analysis.validity import cpu_by_stage, validate
+from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, validate
 from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
 from flashdrill.load.record import read_stream
@@ -67,6 +68,9 @@ def _result(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) ->
     generator = cpu_by_stage(trace.seconds)
     faults = recovery.measure(trace.faults, ops, trace.service_events, trace.t0_ns)
     validity = validate(ops, scenario.stages, scenario.gates, scheduled, dict(generator))
+    if trace.rig_failed_ns:
+        since_s = (trace.rig_failed_ns - trace.t0_ns) / 1e9
+        validity = after_rig_failure(validity, scenario.stages, since_s, trace.rig_failure)
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants = _invariants(trace, ops)
     series = Series(trace.samples or ())
@@ -78,6 +82,9 @@ def _result(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) ->
         validity,
         _cpu(trace.samples, scenario, trace.t0_ns, generator),
     )
+    if trace.rig_failed_ns:
+        sentence = f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
+        bottleneck = replace(bottleneck, named=None, sentence=sentence, remedy="")
     stats = operation_stats(ops)
     return RunResult(
         verdict=judge(

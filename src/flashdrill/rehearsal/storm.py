@@ -9,6 +9,7 @@ from typing import Any
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.model.journal import Journal
 from flashdrill.observe.sampler import Samplers
+from flashdrill.rehearsal import rig
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
@@ -40,11 +41,13 @@ async def storm(
         watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
         async with asyncio.TaskGroup() as group:
             group.create_task(samplers.run())
+            watching = group.create_task(rig.watch(stack, trace))
             try:
                 await _load_under_faults(
                     crowd, chaos, trace, _Ears(prepared, chaos, trace, watcher)
                 )
             finally:
+                watching.cancel()
                 samplers.stop()
     finally:
         trace.load_ended_ns = time.monotonic_ns()

@@ -27,5 +27,7 @@ class Trace:
     drain_s: float | None = None
     reads: FinalReads | None = None
     problems: list[str] = field(default_factory=list)  # what makes the run inconclusive
+    rig_failed_ns: int = 0  # since when the rig itself could not be trusted; 0: it always could
+    rig_failure: str = ""
     stack_error: str = ""
     was_interrupted: bool = False
