@@ -210,6 +210,10 @@ class Guardian:
         try:
             if not self._lines.ended.done():
                 reply = await self._ask("shutdown", limit_s=timeout_s, check=False)
+        except StackError:
+            if self._process.poll() is None:
+                raise
+            # It died before it could answer, and everything died with it (PR_SET_PDEATHSIG).
         finally:
             self._close_pipes()  # the end of its stdin makes it leave, even if the wait was cut short
             await self._reaped(timeout_s)
