@@ -260,6 +260,8 @@ class Guardian:
             os.write(self._process.stdin.fileno(), line)
             reply = await asyncio.wait_for(future, limit_s)
         except (BrokenPipeError, ValueError):
+            # The other pipe ends in a moment: then what is known of its processes is settled too.
+            await asyncio.wait({self._lines.ended}, timeout=REPLY_TIMEOUT_S)
             raise _gone() from None
         except TimeoutError:
             raise StackError(f"the guardian did not answer {command} in {limit_s:g} s") from None
