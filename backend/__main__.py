@@ -1,4 +1,4 @@
-"""The reference order service: `python -m backend serve|seed|queue|schema`."""
+"""The reference order service: `python -m backend serve|seed|queue|schema|check`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def queue_state(settings: Settings) -> dict[str, Any]:
     return {"shards": shards, "depth": sum(shard["depth"] for shard in shards)}
 
 
+def check(text: str) -> None:
+    """Refuse settings that `serve` would refuse, before there is any address. Raises SettingsError."""
+    try:
+        overrides = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"not JSON: {error}") from error
+    addresses = dict.fromkeys(("redis_url", "queue_dir", "hmac_secret"), "to come")
+    Settings.from_mapping({"shards": ["to come"], **addresses, **overrides})
+
+
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end on uvloop. An error that is alone in its group comes out by itself."""
     try:
@@ -52,9 +62,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         ("seed", "fill the shards and the gate; may be run again"),
         ("queue", "print what the queue files hold, as JSON; the service must be down"),
         ("schema", "print the SQL of one shard"),
+        ("check", "check settings from standard input, a JSON object; addresses may be missing"),
     ):
         command = commands.add_parser(name, help=about)
-        if name != "schema":
+        if name not in {"schema", "check"}:
             command.add_argument("--settings", type=Path, required=True)
         if name == "seed":
             command.add_argument("--world", type=Path, required=True)
@@ -72,6 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command == "schema":
             print(schema())
+            return 0
+        if chosen.command == "check":
+            check(sys.stdin.read())
             return 0
         settings = Settings.from_file(chosen.settings)
         if chosen.command == "queue":

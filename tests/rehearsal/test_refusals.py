@@ -68,6 +68,15 @@ def test_an_unknown_setting_of_the_command_line(
     assert invoke(["run", str(SMOKE), "--no-such-option"]) == 2
 
 
+def test_a_setting_that_the_backend_does_not_know(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for change, says in (("backend.nonsense=1", "nonsense"), ("backend.defect=typo", "defect")):
+        assert invoke(["run", str(SMOKE), "--set", change, "--out", str(tmp_path / "runs")]) == 2
+        assert says in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_missing_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert invoke(["run", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capfd.readouterr().err

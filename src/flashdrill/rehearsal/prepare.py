@@ -13,6 +13,7 @@ from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.rehearsal.topology import target_names
+from flashdrill.stack.backend import check_settings
 from flashdrill.stack.reference import reference_root
 
 
@@ -45,6 +46,7 @@ def prepare(order: Order) -> Prepared:
     scenario = load_scenario(order.scenario, order.overrides)
     kinds = known_faults()
     targets = target_names()
+    check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
     return Prepared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,6 +77,25 @@ class Backend:
         if process.returncode:
             raise _failure(arguments[0], process.returncode, err.decode(errors="replace").strip())
         return out.decode()
+
+
+def check_settings(root: Path, overrides: Mapping[str, Any]) -> None:
+    """Let the service look at settings before anything is started. Blocks. Raises ConfigError, StackError."""
+    asker = Backend(root, Path(), Path(), Path())
+    try:
+        answer = subprocess.run(
+            [*_PROGRAM, "check"],
+            env=asker.environment(),
+            input=json.dumps(dict(overrides), default=str),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise StackError(f"`backend check` did not end in {COMMAND_TIMEOUT_S:g} s") from None
+    if answer.returncode:
+        raise _failure("check", answer.returncode, answer.stderr.strip())
 
 
 def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
