@@ -1,0 +1,175 @@
+"""From what a run has found to its result: every judgement in one place, all of them functions of data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flashdrill.analysis import recovery
+from flashdrill.analysis.attribution import CpuShares, attribute
+from flashdrill.analysis.catalogue import load_catalogue
+from flashdrill.analysis.gates import evaluate
+from flashdrill.analysis.operations import operation_stats
+from flashdrill.analysis.samples import Series
+from flashdrill.analysis.timeline import timeline
+from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, validate
+from flashdrill.analysis.verdict import judge
+from flashdrill.audit.checkers import check_all
+from flashdrill.load.schedule import arrivals
+from flashdrill.model.history import ops_from_table
+from flashdrill.model.reads import FinalReads
+from flashdrill.model.result import Bottleneck, Invariant, RunResult, StageValidity, Timeline
+from flashdrill.model.scenario import Scenario
+from flashdrill.observe.samples import SampleTable
+from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.topology import SHARDS
+from flashdrill.rehearsal.trace import Trace
+
+QUEUE_DEPTH = "flashdrill_queue_depth"
+
+
+def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) -> RunResult:
+    """The result of a run, as far as it came. `ops` is the history, `began` the UTC time of its start."""
+    scenario = prepared.scenario
+    scheduled = Counter(arrival.stage for arrival in arrivals(scenario.stages, scenario.seed))
+    faults = recovery.measure(trace.faults, ops, trace.service_events, trace.t0_ns)
+    validity = _validity(scenario, trace, ops, scheduled)
+    gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
+    invariants = _invariants(trace, ops)
+    doubts = (trace.problems, trace.was_interrupted, trace.stack_error)
+    return RunResult(
+        verdict=judge(invariants, gates, validity, faults, *doubts),
+        scenario=_scenario(scenario),
+        chaos={"plans": list(prepared.plan_names), "faults": len(prepared.plan.faults)},
+        seed=scenario.seed,
+        started_at=began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_s=_duration_s(trace),
+        load={"scheduled": sum(scheduled.values()), "generator": trace.crowd},
+        operations=operation_stats(ops),
+        stages=_stages(scenario),
+        faults=faults,
+        invariants=invariants,
+        audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads)},
+        bottleneck=_bottleneck(prepared, trace, validity),
+        capacity={},
+        gates=gates,
+        validity=validity,
+        environment=trace.environment,
+        timeline=_timeline(scenario, trace, ops),
+        command=prepared.order.command,
+        events=tuple(trace.fault_events),
+    )
+
+
+def _validity(
+    scenario: Scenario, trace: Trace, ops: pa.Table, scheduled: Mapping[str, int]
+) -> tuple[StageValidity, ...]:
+    cpu = dict(cpu_by_stage(trace.seconds))
+    validity = validate(ops, scenario.stages, scenario.gates, scheduled, cpu)
+    if not trace.rig_failed_ns:
+        return validity
+    since_s = (trace.rig_failed_ns - trace.t0_ns) / 1e9
+    return after_rig_failure(validity, scenario.stages, since_s, trace.rig_failure)
+
+
+def _bottleneck(
+    prepared: Prepared, trace: Trace, validity: tuple[StageValidity, ...]
+) -> Bottleneck:
+    scenario = prepared.scenario
+    found = attribute(
+        Series(trace.samples or ()),
+        scenario.stages,
+        trace.t0_ns,
+        load_catalogue(prepared.reports),
+        validity,
+        _cpu(trace.samples, scenario, trace.t0_ns, cpu_by_stage(trace.seconds)),
+    )
+    if not trace.rig_failed_ns:
+        return found
+    sentence = f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
+    return replace(found, named=None, sentence=sentence, remedy="")
+
+
+def _timeline(scenario: Scenario, trace: Trace, ops: pa.Table) -> Timeline:
+    queues = _queues(Series(trace.samples or ()), trace.t0_ns)
+    return timeline(ops, queues, trace.service_events, trace.t0_ns, scenario.duration_s)
+
+
+def _stages(scenario: Scenario) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"name": s.name, "start_s": s.start_s, "duration_s": s.duration_s} for s in scenario.stages
+    )
+
+
+def _cpu(
+    samples: SampleTable | None, scenario: Scenario, t0_ns: int, generator: Mapping[str, float]
+) -> CpuShares:
+    """Shares of the host's cores and of the load process, per stage and over the whole run."""
+    if samples is None:
+        return CpuShares(generator=generator)
+    stretches = {stage.name: (stage.start_s, stage.end_s) for stage in scenario.stages}
+    stretches[""] = (0.0, scenario.duration_s)
+    host = {}
+    for name, (start_s, end_s) in stretches.items():
+        span = t0_ns + round(start_s * 1e9), t0_ns + round(end_s * 1e9)
+        grown = {
+            mode: samples.delta("host_cpu_seconds_total", *span, mode=mode) or 0.0
+            for mode in ("busy", "idle", "iowait", "steal")
+        }
+        if total := sum(grown.values()):
+            host[name] = (grown["busy"] + grown["steal"]) / total
+    cores = samples.series("host_cpu_count")
+    return CpuShares(host=host, generator=generator, host_cores=round(cores[-1][1]) if cores else 1)
+
+
+def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
+    names = tuple(f"shard{number}" for number in range(SHARDS))
+    reads = trace.reads or FinalReads(shards=SHARDS, missing=names)
+    return check_all(
+        list(ops_from_table(ops)),
+        reads,
+        is_history_complete=bool(trace.crowd.get("event") == "done"),
+    )
+
+
+def _queues(series: Series, t0_ns: int) -> dict[str, list[tuple[float, float]]]:
+    metric = QUEUE_DEPTH
+    return {
+        f"queue {shard}": [
+            ((t - t0_ns) / 1e9, value) for t, value in series.points(metric, shard=shard)
+        ]
+        for shard in series.label_values(metric, "shard")
+    }
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "name": scenario.name,
+        "description": scenario.description,
+        "time_scale": scenario.time_scale,
+        "duration_s": scenario.duration_s,
+        "gates": [gate.text for gate in scenario.gates],
+        "backend": dict(scenario.backend),
+    }
+
+
+def _duration_s(trace: Trace) -> float:
+    return (trace.load_ended_ns - trace.t0_ns) / 1e9 if trace.t0_ns else 0.0
+
+
+def _counts(reads: FinalReads | None) -> Mapping[str, Any]:
+    if reads is None:
+        return {"missing": ["all"]}
+    return {
+        "orders": len(reads.orders),
+        "lines": len(reads.lines),
+        "payments": len(reads.payments),
+        "queue_depth": reads.queue_depth,
+        "open_sessions": reads.open_sessions,
+        "missing": list(reads.missing),
+    }

@@ -1,0 +1,61 @@
+"""The files of a run's folder that are not reports: the history, the events, what was run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import yaml
+
+from flashdrill.load.record import read_stream
+from flashdrill.model.history import OPS_SCHEMA, write_ops
+from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.trace import Trace
+
+
+def keep_history(folder: RunFolder) -> pa.Table:
+    """The crowd's record, kept as ops.parquet. Without one the history is empty."""
+    stream = folder.path / "ops.arrows"
+    if not stream.exists():
+        return OPS_SCHEMA.empty_table()
+    table = read_stream(stream)
+    write_ops(table, folder.path / "ops.parquet")
+    stream.unlink()
+    return table
+
+
+def read_service_events(folder: RunFolder, trace: Trace) -> None:
+    """The service's own events. A line cut by a SIGKILL is left out."""
+    path = folder.logs / "backend-events.jsonl"
+    if path.exists():
+        trace.service_events = [
+            event for line in path.read_text().splitlines() if (event := _parsed(line))
+        ]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and "t_mono_ns" in event else None
+
+
+def write_events(folder: RunFolder, trace: Trace) -> None:
+    """Everything that happened, in time order, with the time since the run's start."""
+    events = sorted([*trace.fault_events, *trace.service_events], key=lambda e: e["t_mono_ns"])
+    origin_ns = trace.t0_ns or (events[0]["t_mono_ns"] if events else 0)
+    lines = ({"t_s": round((e["t_mono_ns"] - origin_ns) / 1e9, 4), **e} for e in events)
+    folder.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def write_resolved(folder: RunFolder, prepared: Prepared) -> None:
+    """The scenario and the plan as they were run, every default and `--set` applied, and the command."""
+    for name, document in (("scenario", prepared.scenario), ("plan", prepared.plan)):
+        plain = msgspec.to_builtins(document, enc_hook=str)
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        (folder.path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (folder.path / "command.txt").write_text(prepared.order.command + "\n")
