@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +32,7 @@ LOG = logging.getLogger("backend.defects")
 
 SILENT_DROP_RECORDS = 8
 HELD_S = 0.5
+LOOK_S = 0.02
 STALE_READ_S = 0.12
 
 _READ = "SELECT sku, available FROM stock WHERE sku = ANY ($1::text[])"
@@ -110,7 +113,7 @@ class ForgetfulQueue:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._held: list[bytes] = []
+        self._held: deque[tuple[float, bytes]] = deque()  # (when to store it, record)
 
     @property
     def depth(self) -> int:
@@ -119,7 +122,7 @@ class ForgetfulQueue:
 
     async def append(self, payload: bytes) -> int:
         """Acknowledge a record that is in memory only."""
-        self._held.append(payload)
+        self._held.append((asyncio.get_running_loop().time() + HELD_S, payload))
         return self._queue.depth + len(self._held)
 
     def peek(self, limit: int) -> list[Record]:
@@ -131,16 +134,15 @@ class ForgetfulQueue:
         await self._queue.drained(through_seq)
 
     async def run(self) -> None:
-        """Store what is held, every half second."""
+        """Store each record when it has been held for its time."""
         while True:
-            await asyncio.sleep(HELD_S)
-            await self.flush()
+            await asyncio.sleep(LOOK_S)
+            await self.flush(asyncio.get_running_loop().time())
 
-    async def flush(self) -> None:
-        """Store what is held."""
-        held, self._held = self._held, []
-        for payload in held:
-            await self._queue.append(payload)
+    async def flush(self, until: float = math.inf) -> None:
+        """Store what was to be stored until then."""
+        while self._held and self._held[0][0] <= until:
+            await self._queue.append(self._held.popleft()[1])
 
     async def close(self) -> None:
         """Store what is held, then release the files."""
