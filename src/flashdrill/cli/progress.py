@@ -35,11 +35,12 @@ class TerminalWatcher:
         if live.t_s < self._next_s:
             return
         self._next_s = live.t_s + self._every_s
+        p99 = "     –" if live.p99_ms is None else f"{live.p99_ms:6.0f}"
         faults = f"  faults: {', '.join(live.faults)}" if live.faults else ""
         self._console.print(
             f"[dim]{self._elapsed():6.1f} s[/]    {live.stage:<9} {live.t_s:4.0f}/{live.total_s:.0f} s"
             f"  due {live.due:4d}/s  ok {live.ok:4d}  queued {live.queued:3d}  refused {live.refused:3d}"
-            f"  fail {live.fail:3d}  unknown {live.info:3d}  p99 {live.p99_ms:6.0f} ms{faults}"
+            f"  fail {live.fail:3d}  unknown {live.info:3d}  p99 {p99} ms{faults}"
         )
 
     def fault(self, event: dict[str, object]) -> None:
@@ -73,7 +74,7 @@ class TerminalWatcher:
     def _faults(self, finished: Finished) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("fault", "what", "observed", "healed", "detected after", "recovered after"):
-            table.add_column(column)
+            table.add_column(column, no_wrap=True)
         for fault in finished.result.faults:
             table.add_row(
                 fault.id,

@@ -136,7 +136,7 @@ class _Ears:
             t_s=line["t_s"],
             total_s=self._total_s,
             stage=line["stage"],
-            p99_ms=line["p99_ms"] or 0.0,
+            p99_ms=line["p99_ms"],
             faults=tuple(self._chaos.active()),
             **counts,
         )

@@ -22,7 +22,7 @@ class LiveSecond:
     refused: int
     fail: int
     info: int
-    p99_ms: float
+    p99_ms: float | None  # of the operations that ended in this second
     faults: tuple[str, ...]
 
 
