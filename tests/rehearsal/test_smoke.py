@@ -29,6 +29,8 @@ def test_the_smoke_rehearsal_passes_under_all_four_faults(tmp_path: Path, toxipr
     assert len(ended.invariants("holds")) >= 7
     assert not ended.invariants("violated") | ended.invariants("unknown")
 
+    assert summary["load"]["attempts_by_status"]["504"] > 0, "some clients saw a gateway timeout"
+
     assert ended.folder is not None
     ops = pq.read_table(ended.folder / "ops.parquet").to_pylist()
     orders = [op for op in ops if op["kind"] == "place_order"]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashdrill.analysis.operations import EVERY_KIND, operation_stats
+from flashdrill.analysis.operations import EVERY_KIND, attempts_by_status, operation_stats
 from flashdrill.analysis.percentiles import percentiles, quantile
-from flashdrill.model.op import Outcome
+from flashdrill.model.op import Attempt, Outcome
 from tests.unit.analysis_history import operation, steady, table
 
 
@@ -84,3 +84,18 @@ def test_rows_by_stage_and_kind_then_by_kind_then_in_all() -> None:
 
 def test_no_operations_no_rows() -> None:
     assert operation_stats(table()) == ()
+
+
+def test_every_attempt_counts_by_its_status() -> None:
+    tries = (
+        Attempt(1, 2, 0, Outcome.INFO, "connection_lost"),
+        Attempt(3, 4, 504, Outcome.FAIL, "deadline"),
+        Attempt(5, 6, 201, Outcome.OK, "placed"),
+    )
+    ops = [
+        operation(1.0, attempts=tries),
+        operation(2.0, attempts=tries[1:]),
+        operation(3.0, is_sent=False),
+    ]
+    assert attempts_by_status(table(ops)) == {"none": 1, "201": 2, "504": 2}
+    assert attempts_by_status(table([])) == {}

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flashdrill.analysis.columns import Columns, columns
 from flashdrill.analysis.percentiles import percentiles
 from flashdrill.model.result import OperationStats
 
+NO_ANSWER = "none"
 EVERY_KIND = "all"
 """The kind of the row that sums up the whole run."""
 
@@ -19,6 +21,16 @@ def operation_stats(ops: pa.Table) -> tuple[OperationStats, ...]:
     """One row per stage and kind (both in the order of their first due time), then per kind over the
     whole run (`stage` empty), then one row over everything (`kind` is `all`). Nothing without operations."""
     return tuple(_rows(columns(ops)))
+
+
+def attempts_by_status(ops: pa.Table) -> dict[str, int]:
+    """How many HTTP requests of all operations were answered with each status, `none` for no answer."""
+    if ops.num_rows == 0:
+        return {}
+    attempts = pc.list_flatten(ops.column("attempts").combine_chunks())
+    counted = pc.value_counts(pc.struct_field(attempts, "status")).to_pylist()
+    ordered = sorted((entry["values"], entry["counts"]) for entry in counted)
+    return {str(status) if status else NO_ANSWER: count for status, count in ordered}
 
 
 def _rows(history: Columns) -> Iterator[OperationStats]:

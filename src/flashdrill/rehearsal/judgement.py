@@ -14,7 +14,7 @@ from flashdrill.analysis import recovery
 from flashdrill.analysis.attribution import CpuShares, attribute
 from flashdrill.analysis.catalogue import load_catalogue
 from flashdrill.analysis.gates import evaluate
-from flashdrill.analysis.operations import operation_stats
+from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.timeline import timeline
 from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, validate
@@ -49,7 +49,11 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         seed=scenario.seed,
         started_at=began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         duration_s=_duration_s(trace),
-        load={"scheduled": sum(scheduled.values()), "generator": trace.crowd},
+        load={
+            "scheduled": sum(scheduled.values()),
+            "attempts_by_status": attempts_by_status(ops),
+            "generator": trace.crowd,
+        },
         operations=operation_stats(ops),
         stages=_stages(scenario),
         faults=faults,
