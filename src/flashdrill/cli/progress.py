@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from rich.console import Console
@@ -13,11 +14,15 @@ from flashdrill.rehearsal.watcher import Finished, LiveSecond
 COLORS = {Conclusion.PASS: "green", Conclusion.FAIL: "red", Conclusion.INCONCLUSIVE: "yellow"}
 
 
+LOG_WIDTH = 160
+"""Where nobody says how wide the page is (a CI log), tables need not be squeezed."""
+
+
 class TerminalWatcher:
     """Prints phases, one line every few seconds of load, and the verdict."""
 
     def __init__(self, console: Console | None = None, every_s: float = 5.0) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _console()
         self._every_s = every_s
         self._began = time.monotonic()
         self._next_s = 0.0
@@ -88,3 +93,8 @@ class TerminalWatcher:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else LOG_WIDTH
+    return Console(highlight=False, soft_wrap=True, width=width)
