@@ -447,3 +447,17 @@ def test_an_empty_shop_holds_when_it_was_asked() -> None:
     ops = [op(1, Outcome.FAIL, "sold_out", is_refusal=True, user_id="u1", key="k", sku="hot-1")]
     stock = tuple(StockRow(0, sku, 0, 0) for sku in PRICES)
     assert set(statuses(ops, FinalReads(1, stock=stock, queue_depth=0)).values()) == {HOLDS}
+
+
+def test_an_order_that_may_still_wait_in_the_queue_is_not_called_lost() -> None:
+    ops, reads = correct_world(5)
+    queued = without(reads, acknowledged(ops, "queued").order_id)
+    name = "no-acknowledged-order-lost"
+    assert statuses(ops, queued)[name] is VIOLATED
+    waiting = replace(queued, queue_depth=1)
+    assert statuses(ops, waiting)[name] is UNKNOWN
+    assert {"queue-drained", "queued-orders-terminal"} <= violated(ops, waiting)
+    placed = without(waiting, acknowledged(ops, "placed").order_id)
+    assert statuses(ops, placed)[name] is VIOLATED, (
+        "a 201 never waits, and one record is not two orders"
+    )

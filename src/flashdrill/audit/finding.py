@@ -19,6 +19,7 @@ class Wrong:
 
     id: str
     what: str
+    may_still_wait: bool = False  # it could be among the records left in the durable queue
 
 
 def conclude(
