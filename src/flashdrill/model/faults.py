@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flashdrill.model.trouble import FaultImpact
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
@@ -40,8 +42,9 @@ class FaultPlan:
 class FaultRecord:
     """What became of a fault. `start_s` and `end_s` are when it was really made and healed.
 
-    `detect_s` is the time from the start to the first operation or event that shows it,
-    `recover_s` from the end until operations are as before; None when nothing was seen to measure.
+    `detect_s` is the time from the start to the first operation or event that shows it, `degrade_s` to the
+    first degraded level of its target, `recover_s` from the end until operations are as before; None when
+    nothing was seen to measure. `impact` is what customers saw of it.
     """
 
     id: str
@@ -55,3 +58,5 @@ class FaultRecord:
     error: str = ""
     detect_s: float | None = None
     recover_s: float | None = None
+    degrade_s: float | None = None
+    impact: FaultImpact | None = None

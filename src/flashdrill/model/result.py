@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from flashdrill.model.faults import FaultRecord
+from flashdrill.model.trouble import ErrorKind, SlowOperation
 
 
 class InvariantStatus(StrEnum):
@@ -175,3 +176,5 @@ class RunResult:
     timeline: Timeline
     command: str
     events: tuple[Mapping[str, Any], ...] = field(default=())
+    errors: tuple[ErrorKind, ...] = ()  # most answers first
+    slowest: tuple[SlowOperation, ...] = ()  # slowest first

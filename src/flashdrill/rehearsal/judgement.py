@@ -12,10 +12,15 @@ import pyarrow as pa
 
 from flashdrill.analysis import recovery
 from flashdrill.analysis.attribution import CpuShares, attribute
+from flashdrill.analysis.bands import bands
 from flashdrill.analysis.catalogue import load_catalogue
+from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.analysis.gates import evaluate
+from flashdrill.analysis.gauges import gauges
+from flashdrill.analysis.impact import with_impact
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
+from flashdrill.analysis.slowest import slowest
 from flashdrill.analysis.timeline import timeline
 from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, validate
 from flashdrill.analysis.verdict import judge
@@ -30,14 +35,14 @@ from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.topology import SHARDS
 from flashdrill.rehearsal.trace import Trace
 
-QUEUE_DEPTH = "flashdrill_queue_depth"
-
 
 def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) -> RunResult:
     """The result of a run, as far as it came. `ops` is the history, `began` the UTC time of its start."""
     scenario = prepared.scenario
     scheduled = Counter(arrival.stage for arrival in arrivals(scenario.stages, scenario.seed))
-    faults = recovery.measure(trace.faults, ops, trace.service_events, trace.t0_ns)
+    measured = recovery.measure(trace.faults, ops, trace.service_events, trace.t0_ns)
+    faults = with_impact(measured, ops, trace.service_events, trace.t0_ns)
+    in_force = bands(faults, trace.t0_ns)
     validity = _validity(scenario, trace, ops, scheduled)
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants = _invariants(trace, ops)
@@ -67,6 +72,8 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         timeline=_timeline(scenario, trace, ops),
         command=prepared.order.command,
         events=tuple(trace.fault_events),
+        errors=errors_by_kind(ops, in_force, trace.t0_ns),
+        slowest=slowest(ops, in_force, trace.t0_ns),
     )
 
 
@@ -100,8 +107,8 @@ def _bottleneck(
 
 
 def _timeline(scenario: Scenario, trace: Trace, ops: pa.Table) -> Timeline:
-    queues = _queues(Series(trace.samples or ()), trace.t0_ns)
-    return timeline(ops, queues, trace.service_events, trace.t0_ns, scenario.duration_s)
+    sampled = gauges(Series(trace.samples or ()), trace.seconds, trace.t0_ns)
+    return timeline(ops, sampled, trace.service_events, trace.t0_ns, scenario.duration_s)
 
 
 def _stages(scenario: Scenario) -> tuple[dict[str, Any], ...]:
@@ -139,16 +146,6 @@ def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
         reads,
         is_history_complete=bool(trace.crowd.get("event") == "done"),
     )
-
-
-def _queues(series: Series, t0_ns: int) -> dict[str, list[tuple[float, float]]]:
-    metric = QUEUE_DEPTH
-    return {
-        f"queue {shard}": [
-            ((t - t0_ns) / 1e9, value) for t, value in series.points(metric, shard=shard)
-        ]
-        for shard in series.label_values(metric, "shard")
-    }
 
 
 def _scenario(scenario: Scenario) -> dict[str, Any]:

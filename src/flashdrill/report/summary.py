@@ -64,7 +64,12 @@ def summarise(result: RunResult) -> Summary:
         seed=result.seed,
         started_at=result.started_at,
         duration_s=round(result.duration_s, 3),
-        load={**result.load, "operations": [msgspec.to_builtins(o) for o in result.operations]},
+        load={
+            **result.load,
+            "operations": [msgspec.to_builtins(o) for o in result.operations],
+            "errors": [msgspec.to_builtins(e) for e in result.errors],
+            "slowest": [msgspec.to_builtins(o) for o in result.slowest],
+        },
         stages=result.stages,
         faults=result.faults,
         audit=Audit(

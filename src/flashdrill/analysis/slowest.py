@@ -1,0 +1,61 @@
+"""The slowest operations, taken apart: where the time between due and done went."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from flashdrill.analysis.bands import Band
+from flashdrill.model.history import ops_from_table
+from flashdrill.model.op import NOT_SENT, Op
+from flashdrill.model.trouble import AttemptTimes, SlowOperation
+
+_TIMING = re.compile(r"\s*(?P<name>[qh]\.[^;,\s]+)\s*;\s*dur=(?P<ms>[0-9]+(?:\.[0-9]+)?)")
+
+
+def slowest(
+    ops: pa.Table, bands: Sequence[Band], t0_ns: int, count: int = 10
+) -> tuple[SlowOperation, ...]:
+    """The operations with the longest response times (done - due) of those that were sent, longest first."""
+    was_sent = ops.filter(pa.compute.not_equal(ops.column("sent_ns"), NOT_SENT))
+    done, due = (was_sent.column(name).to_numpy() for name in ("done_ns", "due_ns"))
+    order = np.argsort(due - done, kind="stable")[:count]
+    return tuple(_taken_apart(op, bands, t0_ns) for op in ops_from_table(was_sent.take(order)))
+
+
+def _taken_apart(op: Op, bands: Sequence[Band], t0_ns: int) -> SlowOperation:
+    timing = dict(timings(op.breakdown))
+    return SlowOperation(
+        op_id=op.op_id,
+        operation=op.kind,
+        stage=op.stage,
+        due_s=(op.due_ns - t0_ns) / 1e9,
+        response_s=(op.done_ns - op.due_ns) / 1e9,
+        lateness_s=(op.sent_ns - op.due_ns) / 1e9,
+        outcome=op.outcome.value,
+        reason=op.reason,
+        attempts=tuple(
+            AttemptTimes(
+                from_s=(attempt.sent_ns - op.due_ns) / 1e9,
+                took_s=(attempt.done_ns - attempt.sent_ns) / 1e9,
+                status=attempt.status,
+                reason=attempt.reason,
+            )
+            for attempt in op.attempts
+        ),
+        waited={name[2:]: took_s for name, took_s in timing.items() if name.startswith("q.")},
+        held={name[2:]: took_s for name, took_s in timing.items() if name.startswith("h.")},
+        faults=tuple(band.fault for band in bands if band.meets(op.due_ns, op.done_ns)),
+        key=op.key or op.order_id,
+    )
+
+
+def timings(header: str) -> Iterator[tuple[str, float]]:
+    """The entries of a Server-Timing header (W3C) that say `q.<resource>` waited or `h.<resource>` held, in seconds."""
+    for entry in header.split(","):
+        match = _TIMING.fullmatch(entry.rstrip())
+        if match:
+            yield match["name"], float(match["ms"]) / 1000
