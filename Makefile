@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test lint format types build soak clean
+.PHONY: help rehearse test lint format types openapi build soak clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: $(STAMP)  ## Format the code.
 
 types: $(STAMP)  ## Check types.
 	@$(BIN)/mypy
+
+openapi: $(STAMP)  ## Write backend/openapi.json from the code.
+	@$(BIN)/python -m backend openapi > backend/openapi.json
 
 build: $(STAMP)  ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel --outdir dist .

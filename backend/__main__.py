@@ -1,4 +1,4 @@
-"""The reference order service: `python -m backend serve|seed|queue|schema|check`."""
+"""The reference order service: `python -m backend serve|seed|queue|schema|openapi|check`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from backend import openapi
 from backend.app import serve
 from backend.filequeue import FileQueueError, inspect
 from backend.lanes import folder
@@ -38,8 +39,13 @@ def check(text: str) -> None:
         overrides = json.loads(text)
     except json.JSONDecodeError as error:
         raise SettingsError(f"not JSON: {error}") from error
+    without_addresses(overrides)
+
+
+def without_addresses(overrides: Mapping[str, Any]) -> Settings:
+    """Settings before there is any address. Raises SettingsError."""
     addresses = dict.fromkeys(("redis_url", "queue_dir", "hmac_secret"), "to come")
-    Settings.from_mapping({"shards": ["to come"], **addresses, **overrides})
+    return Settings.from_mapping({"shards": ["to come"], **addresses, **overrides})
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -62,10 +68,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         ("seed", "fill the shards and the gate; may be run again"),
         ("queue", "print what the queue files hold, as JSON; the service must be down"),
         ("schema", "print the SQL of one shard"),
+        ("openapi", "print the OpenAPI document, with the limits that hold unless they are set"),
         ("check", "check settings from standard input, a JSON object; addresses may be missing"),
     ):
         command = commands.add_parser(name, help=about)
-        if name not in {"schema", "check"}:
+        if name not in {"schema", "openapi", "check"}:
             command.add_argument("--settings", type=Path, required=True)
         if name == "seed":
             command.add_argument("--world", type=Path, required=True)
@@ -83,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command == "schema":
             print(schema())
+            return 0
+        if chosen.command == "openapi":
+            print(openapi.text(without_addresses({})), end="")
             return 0
         if chosen.command == "check":
             check(sys.stdin.read())

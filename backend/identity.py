@@ -6,7 +6,7 @@ import hashlib
 import re
 
 UID_BYTES = 16
-_ORDER_ID = re.compile(r"[0-9a-f]{34}\Z")
+ORDER_ID = re.compile(r"[0-9a-f]{34}\Z")
 
 
 def order_uid(channel: str, user_id: str, key: str, salt: bytes = b"") -> bytes:
@@ -27,7 +27,7 @@ def order_id(uid: bytes, bucket: int) -> str:
 
 def parse_order_id(text: str) -> tuple[bytes, int] | None:
     """uid and bucket, or None for what is no order id."""
-    if not _ORDER_ID.match(text):
+    if not ORDER_ID.match(text):
         return None
     raw = bytes.fromhex(text)
     return raw[:UID_BYTES], raw[UID_BYTES]

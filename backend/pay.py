@@ -25,11 +25,13 @@ from backend.redis_store import RedisStore
 from backend.settings import Settings
 from backend.shards import Shards
 
+TIMESTAMP_HEADER = "X-Timestamp"
+SIGNATURE_HEADER = "X-Signature"
 _POLL_S = 0.02
 _UNLOCK = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 )
-_REFUSALS = {
+REFUSALS = {
     "not_found": ("not-found", "there is no such order", 404),
     "amount_mismatch": ("amount-mismatch", "the amount is not the order's", 409),
     "other_transaction": ("other-transaction", "order and transaction do not belong together", 409),
@@ -54,9 +56,11 @@ def check_signature(
 ) -> None:
     """Raises RefusedError (401) for a callback that is unsigned, wrongly signed, or older than `age_s`."""
     if not timestamp or not given:
-        raise RefusedError("unauthorized", "X-Timestamp and X-Signature are required", 401)
+        raise RefusedError(
+            "unauthorized", f"{TIMESTAMP_HEADER} and {SIGNATURE_HEADER} are required", 401
+        )
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        raise RefusedError("unauthorized", "X-Timestamp is not a time in unix seconds", 401)
+        raise RefusedError("unauthorized", f"{TIMESTAMP_HEADER} is not a time in unix seconds", 401)
     expected = signature(secret, timestamp, body)
     if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape")):
         raise RefusedError("unauthorized", "the signature does not fit", 401)
@@ -120,7 +124,7 @@ class PayOrder:
         finally:
             if has_lock:
                 await self._release(key, token)
-        if answer in _REFUSALS:
+        if answer in REFUSALS:
             raise _refusal(answer)
         return answer
 
@@ -149,4 +153,4 @@ class PayOrder:
 
 
 def _refusal(answer: str) -> RefusedError:
-    return RefusedError(*_REFUSALS[answer])
+    return RefusedError(*REFUSALS[answer])

@@ -1,4 +1,4 @@
-"""Request bodies, parsed once at the edge: unknown fields, wrong types and odd characters are refused."""
+"""Requests, parsed once at the edge: unknown fields, wrong types and odd characters are refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,28 @@ from backend.errors import RefusedError
 
 MAX_CENTS = 10**12
 MAX_KEY = 200
+KEY_HEADER = "Idempotency-Key"
 T = TypeVar("T")
 
-Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+_SKU = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_KEY = re.compile(r"^[!-~]([ -~]*[!-~])?\Z")  # HTTP takes blanks off both ends
+
+Sku = Annotated[str, Meta(pattern=_SKU.pattern, examples=["demo-1"])]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}\Z")]
-Channel = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}\Z")]
-Cents = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
+Channel = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2,8}\Z", description="Where it was sold.", examples=["DY"])
+]
+Cents = Annotated[int, Meta(ge=0, le=MAX_CENTS, description="Whole cents.")]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=_KEY.pattern,
+        max_length=MAX_KEY,
+        description="Made by the customer, once for each order. The same channel, user and key are the same order,"
+        " however often it is sent; with another body it is refused.",
+        examples=["4d1f2c9e-order-1"],
+    ),
+]
 
 
 class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,11 +83,11 @@ def parse_callback(body: bytes) -> CallbackRequest:
 def parse_key(values: list[str]) -> str:
     """The one Idempotency-Key header: 1 to 200 printable ASCII characters. Raises RefusedError."""
     if len(values) != 1 or not values[0]:
-        raise RefusedError("validation", "one Idempotency-Key header is required", 400)
+        raise RefusedError("validation", f"one {KEY_HEADER} header is required", 400)
     key = values[0]
-    if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
+    if len(key) > MAX_KEY or not _KEY.match(key):
         raise RefusedError(
-            "validation", f"an Idempotency-Key has 1 to {MAX_KEY} printable characters", 400
+            "validation", f"an {KEY_HEADER} has 1 to {MAX_KEY} printable ASCII characters", 400
         )
     return key
 
@@ -87,4 +103,4 @@ def _parse(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def is_sku(text: str) -> bool:
     """Whether a text can name a product."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None
+    return _SKU.match(text) is not None

@@ -46,7 +46,7 @@ LOG = logging.getLogger("backend.place")
 SETTLE_S = 0.1
 """Settling a reservation may take so long, even if the deadline has passed: the outcome is known by then."""
 
-_REFUSALS = {
+REFUSALS = {
     "key_conflict": ("key-reuse", "the idempotency key was used with another order", 422),
     "unknown_sku": ("validation", "there is no product {}", 422),
     "amount": ("validation", "amount_cents should be {}", 422),
@@ -224,13 +224,13 @@ def _grace(deadline: Deadline) -> Deadline:
 
 
 def _refusal(admission: Admission) -> RefusedError:
-    slug, detail, status = _REFUSALS[admission.kind]
+    slug, detail, status = REFUSALS[admission.kind]
     return RefusedError(slug, detail.format(admission.detail), status)
 
 
 def _answered(order: NewOrder, admission: Admission) -> Accepted:
     """The gate's own answer: a refusal, or what the key's first attempt was told."""
-    if admission.kind in _REFUSALS:
+    if admission.kind in REFUSALS:
         raise _refusal(admission)
     if admission.kind == "queued":
         return _queued(order)

@@ -7,9 +7,11 @@ business or a fault of the request, not a technical failure. The table stands he
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from backend.breakers import BreakerOpenError
 from backend.errors import RefusedError, ServiceError
@@ -20,13 +22,23 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One row of the table. `retry_after_s` 0: it makes no sense to come again at once."""
+    """One row of the table. `retry_after_s` 0: it makes no sense to come again at once.
+
+    `challenge` names what is missing, as HTTP demands with a 401.
+    """
 
     status: int
     title: str
     is_definite: bool = True
     is_refusal: bool = False
     retry_after_s: int = 0
+    challenge: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent beside the body."""
+        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
+        return {**headers, "WWW-Authenticate": self.challenge} if self.challenge else headers
 
 
 KINDS: dict[str, Kind] = {
@@ -40,7 +52,7 @@ KINDS: dict[str, Kind] = {
     "validation": Kind(422, "Not acceptable", is_refusal=True),
     "key-reuse": Kind(422, "Idempotency key reused", is_refusal=True),
     "not-found": Kind(404, "Not found", is_refusal=True),
-    "unauthorized": Kind(401, "Not signed as it should be"),
+    "unauthorized": Kind(401, "Not signed as it should be", challenge="HMAC-SHA256"),
     # nothing happened; come again
     "overloaded": Kind(503, "Too many requests in flight", retry_after_s=1),
     "pool-exhausted": Kind(503, "Too many wait for the database", retry_after_s=1),
@@ -51,7 +63,6 @@ KINDS: dict[str, Kind] = {
     "order-still-queued": Kind(503, "The order is still queued", retry_after_s=1),
     "payment-in-progress": Kind(503, "Another callback is at work", retry_after_s=1),
     "draining": Kind(503, "Shutting down", retry_after_s=1),
-    "rate-limited": Kind(429, "Too many requests", retry_after_s=1),
     "deadline": Kind(504, "Not begun in time", retry_after_s=1),
     # nobody knows
     "unknown-commit": Kind(504, "Begun, outcome unknown", is_definite=False, retry_after_s=1),
@@ -59,26 +70,45 @@ KINDS: dict[str, Kind] = {
 }
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """The body."""
+class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of every answer that is not a success (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    definite: bool
-    refusal: bool
+    type: Annotated[str, Meta(extra_json_schema={"format": "uri"}, description="Which problem.")]
+    title: Annotated[str, Meta(description="The same for every problem of the type.")]
+    status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status.")]
+    detail: Annotated[str, Meta(description="What was wrong this time.")]
+    definite: Annotated[
+        bool,
+        Meta(description="True: the request changed nothing. False: nobody knows; ask again."),
+    ]
+    refusal: Annotated[
+        bool,
+        Meta(description="True: an answer of the business, or the request's own fault."),
+    ]
+
+
+def body_of(slug: str, detail: str, status: int | None = None) -> Problem:
+    """The body for a row of the table; `status` overrides the row's."""
+    kind = KINDS[slug]
+    return Problem(
+        BASE + slug,
+        kind.title,
+        status or kind.status,
+        detail,
+        kind.is_definite,
+        kind.is_refusal,
+    )
 
 
 def problem(slug: str, detail: str, status: int | None = None) -> web.Response:
     """The response for a row of the table; `status` overrides the row's."""
-    kind = KINDS[slug]
-    code = status or kind.status
-    body = Problem(BASE + slug, kind.title, code, detail, kind.is_definite, kind.is_refusal)
-    response = web.Response(status=code, body=msgspec.json.encode(body), content_type=CONTENT_TYPE)
-    if kind.retry_after_s:
-        response.headers["Retry-After"] = str(kind.retry_after_s)
-    return response
+    body = body_of(slug, detail, status)
+    return web.Response(
+        status=body.status,
+        body=msgspec.json.encode(body),
+        content_type=CONTENT_TYPE,
+        headers=KINDS[slug].headers,
+    )
 
 
 def problem_of(error: ServiceError | BreakerOpenError) -> web.Response:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
+from backend.answers import ReadinessReport, ShardState
 from backend.breakers import BreakerOpenError
 from backend.deadline import Deadline
 from backend.errors import ServiceError
@@ -27,23 +27,20 @@ class Readiness:
         self._lanes = lanes
         self._levels = levels
 
-    async def report(self) -> dict[str, Any]:
+    async def report(self) -> ReadinessReport:
         """`ready` when Redis answers and at least one shard does; the others' orders are refused or queued."""
         numbers = range(len(self._shards))
         redis, *shards = await asyncio.gather(self._redis(), *(self._shard(n) for n in numbers))
-        return {
-            "ready": redis and any(shards),
-            "redis": redis,
-            "shards": {
-                f"shard{n}": {
-                    "usable": shards[n],
-                    "breaker": self._shards[n].breaker.state,
-                    "level": self._levels.level(f"shard{n}"),
-                    "queued": self._lanes[n].depth,
-                }
-                for n in numbers
-            },
-        }
+        states = {f"shard{n}": self._state(n, is_usable=shards[n]) for n in numbers}
+        return ReadinessReport(ready=redis and any(shards), redis=redis, shards=states)
+
+    def _state(self, number: int, *, is_usable: bool) -> ShardState:
+        return ShardState(
+            usable=is_usable,
+            breaker=self._shards[number].breaker.state,
+            level=self._levels.level(f"shard{number}"),
+            queued=self._lanes[number].depth,
+        )
 
     async def _redis(self) -> bool:
         try:

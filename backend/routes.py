@@ -1,12 +1,6 @@
 """The HTTP edge: size, type, signature and shape of a request are checked here, before anything is touched.
 
-    POST /orders                201 placed, 202 queued, or a problem
-    POST /payments/callback     200 paid or repeat, or a problem
-    GET  /orders/{order_id}     200
-    GET  /products/{sku}        200
-    GET  /healthz /readyz /metrics
-
-The statuses of problems are in problems.py.
+What can be asked, and what may be answered, is the table in operations.py; the statuses of problems are in problems.py.
 """
 
 from __future__ import annotations
@@ -20,16 +14,27 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from backend.answers import (
+    Alive,
+    Payment,
+    PaymentResult,
+    PlacedOrder,
+    QueuedOrder,
+    QueuedStatus,
+)
 from backend.breakers import BreakerOpenError
 from backend.clock import Clock
 from backend.deadline import Deadline
 from backend.errors import DeadlineError, DrainingError, OverloadedError, RefusedError, ServiceError
 from backend.meters import Meter
-from backend.pay import PayOrder, check_signature
-from backend.payloads import parse_callback, parse_key, parse_order
-from backend.place import PlaceOrder
+from backend.openapi import document
+from backend.operations import OPERATIONS, UNMETERED
+from backend.pay import SIGNATURE_HEADER, TIMESTAMP_HEADER, PayOrder, check_signature
+from backend.payloads import KEY_HEADER, parse_callback, parse_key, parse_order
+from backend.place import Accepted, PlaceOrder
 from backend.problems import problem, problem_of
 from backend.read import Reads
 from backend.readiness import Readiness
@@ -38,7 +43,6 @@ from backend.timing import BREAKDOWN, header
 
 LOG = logging.getLogger("backend.routes")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_UNMETERED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Edge:
@@ -68,6 +72,7 @@ class Edge:
         self._readiness = readiness
         self._registry = registry
         self._dice = dice
+        self._document = msgspec.json.encode(document(settings))
 
     def application(self) -> web.Application:
         """The application with its routes."""
@@ -77,13 +82,12 @@ class Edge:
             return await self._bounded(request, handler)
 
         app = web.Application(middlewares=[bounded])
-        app.router.add_post("/orders", self.place_order)
-        app.router.add_post("/payments/callback", self.payment_callback)
-        app.router.add_get("/orders/{order_id}", self.get_order)
-        app.router.add_get("/products/{sku}", self.get_product)
-        app.router.add_get("/healthz", self.healthz)
-        app.router.add_get("/readyz", self.readyz)
-        app.router.add_get("/metrics", self.metrics)
+        for operation in OPERATIONS:
+            handler = getattr(self, operation.name)
+            if operation.method == "GET":
+                app.router.add_get(operation.path, handler)  # and HEAD
+            else:
+                app.router.add_route(operation.method, operation.path, handler)
         return app
 
     async def place_order(self, request: web.Request) -> web.Response:
@@ -91,13 +95,10 @@ class Edge:
         deadline = Deadline.after(self._settings.request_deadline_s)
         body = await self._body(request, deadline)
         _refuse_other_types(request)
-        key = parse_key(request.headers.getall("Idempotency-Key", []))
+        key = parse_key(request.headers.getall(KEY_HEADER, []))
         accepted = await self._place.place(parse_order(body), key, deadline)
         self.results["queued" if accepted.http_status == 202 else "placed"] += 1
-        answer = {"order_id": accepted.order_id, "status": accepted.status}
-        if accepted.order_no:
-            answer["order_no"] = accepted.order_no
-        return _json(answer, accepted.http_status)
+        return _json(_acknowledgement(accepted), accepted.http_status)
 
     async def payment_callback(self, request: web.Request) -> web.Response:
         """POST /payments/callback. The signature is checked before the body is parsed."""
@@ -105,14 +106,15 @@ class Edge:
         body = await self._body(request, deadline)
         check_signature(
             self._settings.hmac_secret,
-            request.headers.get("X-Timestamp"),
-            request.headers.get("X-Signature"),
+            request.headers.get(TIMESTAMP_HEADER),
+            request.headers.get(SIGNATURE_HEADER),
             body,
             now_s=self._clock.utcnow().timestamp(),
             age_s=self._settings.signature_age_s,
         )
         _refuse_other_types(request)
-        return _json({"result": await self._pay.pay(parse_callback(body), deadline)})
+        result = await self._pay.pay(parse_callback(body), deadline)
+        return _json(Payment(PaymentResult(result)))
 
     async def get_order(self, request: web.Request) -> web.Response:
         """GET /orders/{order_id}."""
@@ -126,23 +128,27 @@ class Edge:
 
     async def healthz(self, _: web.Request) -> web.Response:
         """GET /healthz: the process is alive."""
-        return _json({"status": "alive"})
+        return _json(Alive("alive"))
 
     async def readyz(self, _: web.Request) -> web.Response:
         """GET /readyz: 200 when orders can be taken; the body says what is usable."""
         if self.is_draining:
             raise DrainingError("the service is shutting down")
         report = await self._readiness.report()
-        return _json(report, 200 if report["ready"] else 503)
+        return _json(report, 200 if report.ready else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
         """GET /metrics: the same as on the metrics port."""
         body = generate_latest(self._registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def openapi(self, _: web.Request) -> web.Response:
+        """GET /openapi.json: what this process answers, with its own limits."""
+        return web.Response(body=self._document, content_type="application/json")
+
     async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every request: the in-flight bound, the breakdown on a sample, and errors as problems."""
-        if request.path in _UNMETERED:
+        if request.path in UNMETERED:
             return await self._answered(request, handler)
         if self._dice.random() >= self._settings.timing_sample:
             with self._requests.holding():
@@ -169,15 +175,14 @@ class Edge:
             self._count(request, slug)
             return self._closed_if_unread(request, problem_of(error))
         except web.HTTPException as error:
-            slug = "not-found" if error.status == 404 else "validation"
-            return self._closed_if_unread(request, problem(slug, error.reason, error.status))
+            return self._closed_if_unread(request, _of_the_router(error))
         except Exception:
             LOG.exception("%s %s", request.method, request.path)
             self._count(request, "internal")
             return self._closed_if_unread(request, problem("internal", "see the log"))
 
     def _admit(self, request: web.Request) -> None:
-        if request.path in _UNMETERED:
+        if request.path in UNMETERED:
             return
         if self.is_draining:
             raise DrainingError("the service is shutting down")
@@ -213,6 +218,22 @@ class Edge:
         except (web.PayloadAccessError, ConnectionError, ValueError) as error:
             raise RefusedError("validation", "the body is broken", 400) from error
         return bytes(body)
+
+
+def _acknowledgement(accepted: Accepted) -> PlacedOrder | QueuedOrder:
+    if accepted.http_status == 201:
+        return PlacedOrder(accepted.order_id, "placed", accepted.order_no)
+    status = QueuedStatus(accepted.status)
+    return QueuedOrder(accepted.order_id, status, accepted.order_no or UNSET)
+
+
+def _of_the_router(error: web.HTTPException) -> web.Response:
+    """No such path, or no such method there: then `Allow` says which there are."""
+    slug = "not-found" if error.status == 404 else "validation"
+    response = problem(slug, error.reason, error.status)
+    if allowed := error.headers.get("Allow"):
+        response.headers["Allow"] = allowed
+    return response
 
 
 def _too_large(limit: int) -> RefusedError:

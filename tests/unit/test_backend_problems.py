@@ -8,8 +8,8 @@ import pytest
 
 from backend import errors
 from backend.breakers import BreakerOpenError
-from backend.pay import _REFUSALS as PAY_REFUSALS
-from backend.place import _REFUSALS as PLACE_REFUSALS
+from backend.pay import REFUSALS as PAY_REFUSALS
+from backend.place import REFUSALS as PLACE_REFUSALS
 from backend.problems import BASE, KINDS, problem, problem_of
 
 
