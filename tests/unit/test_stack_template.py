@@ -29,6 +29,6 @@ def test_a_script_becomes_one_query_of_the_single_user_server() -> None:
 
 
 def test_commits_are_durable() -> None:
-    for line in ("fsync = on", "synchronous_commit = on", "full_page_writes = on"):
-        assert line in SETTINGS.splitlines()
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        assert f"{name} = 'on'" in SETTINGS.splitlines()
     assert "listen_addresses = '127.0.0.1'" in SETTINGS

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from flashdrill.chaos.target import Target
 from flashdrill.stack.embedded import Stack
+from flashdrill.stack.services import SHARDS, proxies
 
-SHARDS = 4
-KINDS: dict[str, frozenset[str]] = {
-    **{f"shard{number}": frozenset({"postgres"}) for number in range(SHARDS)},
-    "redis": frozenset({"redis"}),
-    "backend": frozenset({"http", "process"}),
-    "payment": frozenset({"http"}),
-}
+__all__ = ["SHARDS", "target_names", "targets"]
+
+KINDS: dict[str, frozenset[str]] = {proxy.name: proxy.kinds for proxy in proxies()}
 
 
 def target_names() -> dict[str, frozenset[str]]:

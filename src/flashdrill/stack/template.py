@@ -9,44 +9,29 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flashdrill.errors import StackError
 from flashdrill.stack.folders import locked
 from flashdrill.stack.identity import Identity, install_for
+from flashdrill.stack.services import DATABASE, INITDB_ARGUMENTS, POSTGRES_SETTINGS, USER
 
-DATABASE = USER = "flashdrill"
 COMMAND_TIMEOUT_S = 120.0
 LOCK_TIMEOUT_S = 180.0
 KEPT_S = 30 * 86_400
 
-SETTINGS = """
-# flashdrill: durable, small, and only on loopback
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
-max_connections = 60
-shared_buffers = 32MB
-dynamic_shared_memory_type = mmap   # nothing in /dev/shm that a SIGKILL would leave there
-huge_pages = off
-fsync = on
-synchronous_commit = on
-full_page_writes = on
-wal_level = minimal
-max_wal_senders = 0
-min_wal_size = 32MB
-max_wal_size = 512MB
-max_logical_replication_workers = 0
-max_parallel_workers_per_gather = 0
-jit = off
-log_lock_waits = on
-log_line_prefix = '%m [%p] '
-timezone = 'UTC'
-log_timezone = 'UTC'
-"""
-_INITDB = ("--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
-_WAL_SEGMENT_MB = 4
+_EMBEDDED: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "dynamic_shared_memory_type": "mmap",  # nothing in /dev/shm that a SIGKILL would leave there
+    "huge_pages": "off",
+}
+SETTINGS = "\n# flashdrill: durable, small, and only on loopback\n" + "".join(
+    f"{name} = '{value}'\n" for name, value in {**_EMBEDDED, **POSTGRES_SETTINGS}.items()
+)
+_INITDB = ("--username", USER, "--auth", "trust", *INITDB_ARGUMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +106,7 @@ def _initialise(recipe: Recipe, scratch: Path) -> Path:
     data = scratch / "data"
     _run(
         recipe.identity,
-        [programs / "initdb", "-D", data, *_INITDB, f"--wal-segsize={_WAL_SEGMENT_MB}"],
+        [programs / "initdb", "-D", data, *_INITDB],
     )
     with (data / "postgresql.conf").open("a") as settings:
         settings.write(SETTINGS)

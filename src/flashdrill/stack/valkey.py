@@ -12,6 +12,7 @@ from pathlib import Path
 from flashdrill.errors import StackError
 from flashdrill.stack.control import Command
 from flashdrill.stack.ports import HOST
+from flashdrill.stack.services import REDIS_SETTINGS
 
 _VERSION_TIMEOUT_S = 10.0
 
@@ -31,9 +32,14 @@ def find_server() -> Path:
     )
 
 
+def arguments() -> tuple[str, ...]:
+    """The shared settings as a server takes them on its command line."""
+    return tuple(part for name, value in REDIS_SETTINGS.items() for part in (f"--{name}", value))
+
+
 def command(port: int, *, program: Path, folder: Path, log: Path) -> Command:
     """The command of a server that keeps nothing on disk."""
-    settings = ("--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", str(folder))
+    settings = (*arguments(), "--daemonize", "no", "--dir", str(folder))
     return Command(
         name="redis",
         argv=(str(program), "--bind", HOST, "--port", str(port), *settings),
