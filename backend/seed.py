@@ -1,11 +1,14 @@
-"""Filling the shards and the gate with the world's stock; the service must be down.
+"""Filling the shards and the gate with the world's stock.
 
-May be run again: products that are there stay as they are, and the gate's counters are rebuilt from the shards.
+May be run again: products that are there stay as they are, and the gate's counters are rebuilt from the shards. While
+the service runs (it holds the queue's lock) the counters are its own, and are left alone: new products sell from its
+next start on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +20,7 @@ from msgspec import Meta
 from backend.breakers import Breaker
 from backend.clock import Clock
 from backend.events import EventLog
+from backend.filequeue import QueueLockedError
 from backend.gate import Gate
 from backend.lanes import Lane, open_queue
 from backend.meters import Meter
@@ -27,6 +31,7 @@ from backend.settings import Settings, SettingsError
 from backend.shard import Shard
 from backend.shards import Shards
 
+LOG = logging.getLogger("backend.seed")
 CONNECT_S = 10.0
 STATEMENT_S = 60.0
 _STOCK = """
@@ -104,7 +109,11 @@ async def _seed_gate(settings: Settings) -> None:
     try:
         async with Shards(databases) as shards:
             for number in range(len(databases)):
-                lane = await _lane(settings, number)
+                try:
+                    lane = await _lane(settings, number)
+                except QueueLockedError:
+                    LOG.info("the service runs: the counters of shard%d are left to it", number)
+                    continue
                 try:
                     rebuild = Rebuild(
                         number,

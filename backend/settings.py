@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from backend.placeholders import PlaceholderError, filled
+
 BUCKETS = 256
 MAX_SHARDS = 64
 """Order numbers keep so many residues apart (see `order_number` in schema.sql)."""
@@ -88,10 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @classmethod
     def from_file(cls, path: Path) -> Settings:
-        """Read a JSON file. Raises SettingsError."""
+        """Read a JSON file; `${file:PATH}` in it stands for a secret (see `placeholders`). Raises SettingsError."""
         try:
-            mapping = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError) as error:
+            mapping = filled(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+        except (OSError, msgspec.DecodeError, PlaceholderError) as error:
             raise SettingsError(f"{path}: {error}") from error
         return cls.from_mapping(mapping)
 

@@ -98,3 +98,20 @@ async def test_seeding_again_changes_nothing(stack: Stack, tmp_path: Path) -> No
             assert (await shop.available("odd"), await shop.available("new")) == (4, 4)
             sold_out = await shop.order("u2", "k2", {"none": 1})
             assert (sold_out.status, sold_out.slug) == (409, "sold-out")
+
+
+async def test_seeding_while_it_serves_leaves_its_counters_alone(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with world(stack, tmp_path, {"some": 5}) as made, made.serving() as (_, shop):
+        assert (await shop.order("u1", "k1", {"some": 1})).status == 201
+        (tmp_path / "world.json").write_text(
+            json.dumps({"products": [{"sku": "new", "price_cents": 1, "stock": 4}]})
+        )
+        arguments = ("--settings", str(made.settings), "--world", str(tmp_path / "world.json"))
+        done = await asyncio.to_thread(ended, "seed", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert "the counters of shard0 are left to it" in done.stderr
+        assert await shop.available("some") == 4
+        rows = await query(made.dsns, "SELECT sku FROM stock WHERE sku = 'new'")
+        assert len(rows) == len(made.dsns)
