@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test lint format types openapi build soak clean
+.PHONY: help install rehearse test lint format types openapi build soak clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,8 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[reference]' --group dev
 	@touch $@
+
+install: $(STAMP)  ## Install into .venv, and do nothing else.
 
 rehearse: $(STAMP)  ## Rehearse a flash sale under faults; prints the verdict and the report's path.
 	@$(BIN)/flashdrill run scenarios/flash_sale.yaml
