@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flashdrill.analysis.bands import Band
 from flashdrill.model.history import ops_from_table
@@ -17,13 +19,24 @@ _TIMING = re.compile(r"\s*(?P<name>[qh]\.[^;,\s]+)\s*;\s*dur=(?P<ms>[0-9]+(?:\.[
 
 
 def slowest(
-    ops: pa.Table, bands: Sequence[Band], t0_ns: int, count: int = 10
+    ops: pa.Table, bands: Sequence[Band], t0_ns: int, *, count: int = 12, of_one_kind: int = 4
 ) -> tuple[SlowOperation, ...]:
-    """The operations with the longest response times (done - due) of those that were sent, longest first."""
-    was_sent = ops.filter(pa.compute.not_equal(ops.column("sent_ns"), NOT_SENT))
+    """The operations with the longest response times (done - due) of those that were sent, longest first.
+
+    One kind has `of_one_kind` places at most: a crowd of slow callbacks must not hide the slowest order.
+    """
+    was_sent = ops.filter(pc.not_equal(ops.column("sent_ns"), NOT_SENT))
     done, due = (was_sent.column(name).to_numpy() for name in ("done_ns", "due_ns"))
-    order = np.argsort(due - done, kind="stable")[:count]
-    return tuple(_taken_apart(op, bands, t0_ns) for op in ops_from_table(was_sent.take(order)))
+    kinds = was_sent.column("kind").to_pylist()
+    taken, chosen = Counter[str](), list[int]()
+    for row in np.argsort(due - done, kind="stable").tolist():
+        if taken[kinds[row]] < of_one_kind:
+            taken[kinds[row]] += 1
+            chosen.append(row)
+        if len(chosen) == count:
+            break
+    rows = pa.array(chosen, pa.int64())
+    return tuple(_taken_apart(op, bands, t0_ns) for op in ops_from_table(was_sent.take(rows)))
 
 
 def _taken_apart(op: Op, bands: Sequence[Band], t0_ns: int) -> SlowOperation:
