@@ -25,6 +25,8 @@ from flashdrill.model.result import (
     Timeline,
     Verdict,
 )
+from flashdrill.model.trouble import AttemptTimes, ErrorKind, FaultImpact, SlowOperation
+from flashdrill.report.headline import tiles
 from flashdrill.report.html import render
 from flashdrill.report.junit import write_junit
 from flashdrill.report.markdown import lines
@@ -35,6 +37,8 @@ from flashdrill.report.write import write_reports
 TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
 TIMES = Percentiles(count=3, p50=0.012, p95=0.2, p99=1.4, max=2.0)
 NOTHING = Percentiles(count=0, p50=None, p95=None, p99=None, max=None)
+
+SEEN = FaultImpact(9, 7, 2, 1, 0, 1, 3, {"201": 5, "202": 2, "504": 9}, 0.02, 2.0, 0.03)
 
 
 def sample(*, conclusion: Conclusion = Conclusion.FAIL, exit_code: int = 1) -> RunResult:
@@ -59,7 +63,19 @@ def sample(*, conclusion: Conclusion = Conclusion.FAIL, exit_code: int = 1) -> R
         stages=({"name": "rush", "start_s": 0.0, "duration_s": 3.0},),
         faults=(
             FaultRecord(
-                "cut", "timeout", "shard2", 0.5, 1.5, True, True, {"canary_ms": 500}, "", 0.1, 0.7
+                "cut",
+                "timeout",
+                "shard2",
+                0.5,
+                1.5,
+                True,
+                True,
+                {"canary_ms": 500},
+                "",
+                0.1,
+                0.7,
+                0.9,
+                SEEN,
             ),
             FaultRecord(
                 "slow", "latency", "redis", 1.5, 2.5, False, True, {}, "Toxiproxy did not answer"
@@ -100,6 +116,41 @@ def sample(*, conclusion: Conclusion = Conclusion.FAIL, exit_code: int = 1) -> R
             {"breaker shard2": [(0.6, 2.0), (1.9, 0.0)], "queue shard2": [(0.0, 0.0), (1.0, 9.0)]},
         ),
         command="flashdrill run scenarios/smoke.yaml",
+        errors=(
+            ErrorKind(
+                "place_order",
+                "unknown",
+                "gateway_timeout",
+                504,
+                9,
+                1,
+                0.6,
+                1.4,
+                ("cut",),
+                1.0,
+                ("k7",),
+            ),
+        ),
+        slowest=(
+            SlowOperation(
+                op_id=5,
+                operation="place_order",
+                stage="rush",
+                due_s=0.6,
+                response_s=2.0,
+                lateness_s=0.1,
+                outcome="ok",
+                reason="placed",
+                attempts=(
+                    AttemptTimes(0.1, 0.8, 504, "gateway_timeout"),
+                    AttemptTimes(1.5, 0.5, 201, "placed"),
+                ),
+                waited={"pool.shard1": 0.3},
+                held={"postgres.shard1": 0.004},
+                faults=("cut",),
+                key="k7",
+            ),
+        ),
     )
 
 
@@ -152,6 +203,9 @@ def test_the_page_is_one_offline_file_with_everything_on_it() -> None:
         "it lagged",
         "Toxiproxy did not answer",
         "1.40 s",
+        "9 operations: 7 acknowledged, 2 queued, 1 refused, 1 unknown; 3 came again",
+        "gateway timeout",
+        "waited for pool.shard1",
     ):
         assert wanted in page
     assert "smoke &lt;b&gt;" in page, "names from files are escaped"
@@ -186,7 +240,7 @@ def test_a_run_without_samples_still_gives_every_report(tmp_path: Path) -> None:
 
 def test_markdown_puts_the_verdict_first() -> None:
     text = list(lines(sample()))
-    assert text[0] == "# smoke <b>: FAIL"
+    assert text[0] == "# ✗ smoke <b>: FAIL"
     assert any("one-order-per-key" in line and "violated" in line for line in text)
 
 
@@ -196,3 +250,33 @@ def test_markdown_puts_the_verdict_first() -> None:
 )
 def test_seconds_in_words(value: float | None, text: str) -> None:
     assert seconds(value) == text
+
+
+def test_tiles_say_good_only_of_what_is() -> None:
+    tones = {tile.label: tile.tone for tile in tiles(sample())}
+    assert tones["invariants hold"] == "bad"
+    assert tones["faults proven"] == "unsure"
+    assert tones["generator lateness"] == "unsure"
+    good = dataclasses.replace(
+        sample(),
+        invariants=sample().invariants[1:2],
+        faults=sample().faults[:1],
+        validity=(StageValidity("rush", True, (), 10, 10, 0.02, 0.08, 0, 0.5),),
+    )
+    tones = {tile.label: tile.tone for tile in tiles(good)}
+    assert (
+        tones["invariants hold"] == tones["faults proven"] == tones["generator lateness"] == "good"
+    )
+
+
+def test_a_run_that_never_began_has_no_tiles_and_says_so() -> None:
+    empty = dataclasses.replace(
+        sample(conclusion=Conclusion.STACK_FAILED, exit_code=4),
+        operations=(),
+        faults=(),
+        invariants=(),
+        validity=(),
+        timeline=Timeline([], [], [], [], [], [], [], [], [], [], {}),
+    )
+    assert tiles(empty) == ()
+    assert "The load never began" in render(empty, TEMPLATES)

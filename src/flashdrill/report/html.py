@@ -10,14 +10,40 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from flashdrill.model.result import RunResult
-from flashdrill.report import wording
+from flashdrill.report import headline, wording
+from flashdrill.report.lanes import STATE_COLORS
+from flashdrill.report.next_steps import next_steps
 from flashdrill.report.panels import panels
 
 TEMPLATE = "report.html.j2"
 
 
 def render(result: RunResult, templates: Path) -> str:
-    """The page's text; `templates` is the folder that holds `report.html.j2`."""
+    """The page's text; `templates` is the folder that holds `report.html.j2` and what it includes."""
+    drawn = panels(result)
+    figures = {name: panel.figure for name, panel in drawn.items() if panel.figure is not None}
+    script, divisions = components(figures) if figures else ("", {})
+    return (
+        _environment(templates)
+        .get_template(TEMPLATE)
+        .render(
+            result=result,
+            verdict=result.verdict.conclusion.value,
+            mark=headline.mark(result),
+            meaning=headline.meaning(result),
+            tiles=headline.tiles(result),
+            next_steps=next_steps(result),
+            states=STATE_COLORS,
+            panels=drawn,
+            divisions=divisions,
+            script=script,
+            # The core alone draws these panels: widgets, tables and WebGL would double the file.
+            bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
+        )
+    )
+
+
+def _environment(templates: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -25,17 +51,10 @@ def render(result: RunResult, templates: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("seconds", "share", "count", "measured", "yes"):
+    for name in ("seconds", "share", "count", "measured", "yes", "facts", "impact"):
         environment.filters[name] = getattr(wording, name)
     environment.filters["markdown"] = MarkdownIt("commonmark", {"html": False}).render
-    script, divisions = components(panels(result))
-    return environment.get_template(TEMPLATE).render(
-        result=result,
-        script=script,
-        panels=divisions,
-        # The core alone draws these panels: widgets, tables and WebGL would double the file.
-        bokeh=Resources(mode="inline", components=["bokeh"]).render_js(),
-    )
+    return environment
 
 
 def write_html(result: RunResult, templates: Path, path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flashdrill.model.result import RunResult
-from flashdrill.report.wording import count, measured, seconds, share, yes
+from flashdrill.report.headline import mark, meaning
+from flashdrill.report.next_steps import next_steps
+from flashdrill.report.wording import count, impact, measured, seconds, share, yes
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -21,7 +23,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def lines(result: RunResult) -> Iterator[str]:
     """The page, verdict first."""
     verdict = result.verdict
-    yield f"# {result.scenario.get('name', 'run')}: {verdict.conclusion.value.upper()}"
+    yield f"# {mark(result)} {result.scenario.get('name', 'run')}: {verdict.conclusion.value.upper()}"
+    yield ""
+    yield meaning(result)
     yield ""
     for reason in verdict.reasons:
         yield f"- {reason}"
@@ -32,7 +36,9 @@ def lines(result: RunResult) -> Iterator[str]:
     yield ""
     yield from _invariants(result)
     yield from _faults(result)
+    yield from _errors(result)
     yield from _operations(result)
+    yield from _next(result)
 
 
 def _invariants(result: RunResult) -> Iterator[str]:
@@ -48,7 +54,18 @@ def _invariants(result: RunResult) -> Iterator[str]:
 
 def _faults(result: RunResult) -> Iterator[str]:
     yield from _table(
-        ("fault", "what", "from", "to", "observed", "healed", "detected after", "recovered after"),
+        (
+            "fault",
+            "what",
+            "from",
+            "to",
+            "observed",
+            "healed",
+            "detected after",
+            "degraded after",
+            "recovered after",
+            "what customers saw",
+        ),
         (
             (
                 fault.id,
@@ -58,11 +75,44 @@ def _faults(result: RunResult) -> Iterator[str]:
                 yes(fault.effect_observed),
                 yes(fault.healed),
                 seconds(fault.detect_s),
+                seconds(fault.degrade_s),
                 seconds(fault.recover_s),
+                impact(fault.impact),
             )
             for fault in result.faults
         ),
     )
+
+
+def _errors(result: RunResult) -> Iterator[str]:
+    if not result.errors:
+        return
+    yield from _table(
+        ("error", "operation", "outcome", "status", "answers", "ended so", "from", "to", "faults"),
+        (
+            (
+                error.reason,
+                error.operation,
+                error.outcome,
+                str(error.status or "–"),
+                count(error.answers),
+                count(error.decided),
+                f"{error.first_s:.1f} s",
+                f"{error.last_s:.1f} s",
+                ", ".join(error.faults),
+            )
+            for error in result.errors
+        ),
+    )
+
+
+def _next(result: RunResult) -> Iterator[str]:
+    steps = next_steps(result)
+    if steps:
+        yield "**What to try next**"
+        yield ""
+    for step in steps:
+        yield f"- {step.text}" + (f" `{step.command}`" if step.command else "")
 
 
 def _operations(result: RunResult) -> Iterator[str]:

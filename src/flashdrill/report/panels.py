@@ -1,163 +1,218 @@
-"""The timeline as linked Bokeh panels: one shared time axis, faults as bands, stages as lines."""
+"""The timeline as linked Bokeh panels: one time axis and one crosshair for all, faults as bands, stages as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bokeh.models.annotations import BoxAnnotation, Label, Span
-from bokeh.models.ranges import Range1d
 from bokeh.models.sources import ColumnDataSource
-from bokeh.models.tools import HoverTool
-from bokeh.plotting import figure
 
-from flashdrill.model.faults import FaultRecord
-from flashdrill.model.result import RunResult
-
-WIDTH = 1080
-OUTCOMES = (
-    ("ok", "ok_per_s", "#2e7d32"),
-    ("queued", "queued_per_s", "#1565c0"),
-    ("refused", "refused_per_s", "#9e9e9e"),
-    ("fail", "fail_per_s", "#ef6c00"),
-    ("unknown", "info_per_s", "#c62828"),
+from flashdrill.model.result import RunResult, Timeline
+from flashdrill.report.figure import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    PALETTE,
+    RED,
+    SKY,
+    Canvas,
+    hover,
+    in_time_words,
+    legend_above,
 )
-PALETTE = ("#1565c0", "#c62828", "#2e7d32", "#ef6c00", "#6a1b9a", "#00838f", "#4e342e", "#37474f")
+from flashdrill.report.lanes import Bar, lanes, of_stages_and_faults, of_states
+
+OUTCOMES = (
+    ("ok", "ok_per_s", GREEN),
+    ("queued", "queued_per_s", SKY),
+    ("refused", "refused_per_s", GREY),
+    ("failed", "fail_per_s", AMBER),
+    ("unknown", "info_per_s", RED),
+)
 
 
-def panels(result: RunResult) -> dict[str, Any]:
-    """The figures by name, in the order in which the page shows them."""
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A figure under a heading; without a figure the note says why there is nothing to see."""
+
+    title: str
+    note: str
+    figure: Any = None
+
+
+def panels(result: RunResult) -> dict[str, Panel]:
+    """The panels by name, in the order in which the page shows them. Nothing when no second was recorded."""
     line = result.timeline
-    axis = Range1d(start=0, end=max(line.t_s[-1] + 1 if line.t_s else 1, result.duration_s or 1))
+    if not line.t_s:
+        return {}
+    end_s = max(line.t_s[-1] + 1, result.duration_s)
+    timetable = of_stages_and_faults(result.stages, result.faults)
+    states = of_states(_chosen(line.series, ("breaker", "level")), end_s)
+    names = [bar.lane for bar in (*timetable, *states)]
+    canvas = Canvas.of(end_s, result.faults, result.stages, names)
     drawn = {
-        "rate": _rate(result, axis),
-        "response": _response(result, axis),
-        "outcomes": _outcomes(result, axis),
-        "breakers": _steps(
-            "Breakers and degradation levels", _chosen(line.series, ("breaker", "level")), axis
-        ),
-        "queue": _steps("Durable queue: records waiting", _chosen(line.series, ("queue",)), axis),
+        "timetable": _timetable(timetable, canvas),
+        "rate": _rate(line, canvas),
+        "response": _response(line, canvas),
+        "outcomes": _outcomes(line, canvas),
+        "states": _states(states, canvas),
+        "queue": _queue(line, canvas),
+        "cpu": _cpu(line, canvas),
+        "lateness": _lateness(result, canvas),
     }
-    for panel in drawn.values():
-        _mark(panel, result.faults, result.stages)
-    drawn["queue"].xaxis.axis_label = "seconds since the start"
+    figures = [panel.figure for panel in drawn.values() if panel.figure is not None]
+    figures[-1].xaxis.axis_label = "seconds since the start"
     return drawn
 
 
-def _panel(title: str, axis: Range1d, unit: str, height: int = 200, **options: Any) -> Any:
-    panel = figure(
-        title=title,
-        height=height,
-        width=WIDTH,
-        sizing_mode="stretch_width",
-        x_range=axis,
-        tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
-        active_drag="xbox_zoom",
-        output_backend="canvas",
-        **options,
-    )
-    panel.toolbar.logo = None
-    panel.min_border_left = 72  # one left edge for all: the time axes line up
-    panel.toolbar.autohide = True
-    panel.yaxis.axis_label = unit
-    return panel
+def _timetable(bars: Sequence[Bar], canvas: Canvas) -> Panel:
+    if not bars:
+        return Panel("Stages and faults", "There were none.")
+    note = "A hatched fault was made, but its effect was not observed."
+    return Panel("Stages and faults", note, lanes(canvas, "timetable", bars))
 
 
-def _rate(result: RunResult, axis: Range1d) -> Any:
-    line = result.timeline
-    panel = _panel("Arrivals", axis, "per second")
+def _rate(line: Timeline, canvas: Canvas) -> Panel:
+    panel = canvas.panel("rate", height=170, unit="per second")
+    panel.y_range.start = 0
     source = ColumnDataSource({"t": line.t_s, "due": line.due_per_s, "sent": line.sent_per_s})
-    panel.step(
-        "t", "due", source=source, mode="after", color="#37474f", line_width=2, legend_label="due"
-    )
-    panel.step(
-        "t", "sent", source=source, mode="after", color="#00acc1", line_width=1, legend_label="sent"
-    )
-    panel.add_tools(
-        HoverTool(tooltips=[("second", "@t"), ("due", "@due"), ("sent", "@sent")], mode="vline")
-    )
-    return _with_legend(panel)
-
-
-def _response(result: RunResult, axis: Range1d) -> Any:
-    line = result.timeline
-    panel = _panel("Response time (from when each request was due)", axis, "ms", y_axis_type="log")
-    source = ColumnDataSource(
-        {"t": line.t_s, "p50": _milliseconds(line.p50_s), "p99": _milliseconds(line.p99_s)}
-    )
-    panel.line("t", "p50", source=source, color="#1565c0", line_width=2, legend_label="p50")
-    panel.line("t", "p99", source=source, color="#c62828", line_width=2, legend_label="p99")
-    panel.add_tools(
-        HoverTool(
-            tooltips=[("second", "@t"), ("p50", "@p50{0.0} ms"), ("p99", "@p99{0.0} ms")],
-            mode="vline",
-        )
-    )
-    return _with_legend(panel)
-
-
-def _outcomes(result: RunResult, axis: Range1d) -> Any:
-    line = result.timeline
-    panel = _panel("Outcomes of all operations", axis, "per second")
-    names = [name for name, _, _ in OUTCOMES]
-    data = {name: getattr(line, attribute) for name, attribute, _ in OUTCOMES}
-    source = ColumnDataSource({"t": [t + 0.5 for t in line.t_s], **data})
-    panel.vbar_stack(
-        names,
-        x="t",
-        width=0.95,
+    due = panel.step(
+        "t",
+        "due",
         source=source,
-        color=[color for _, _, color in OUTCOMES],
-        legend_label=names,
+        mode="after",
+        color=GREY,
+        line_width=4,
+        line_alpha=0.55,
+        legend_label="due",
     )
-    panel.add_tools(HoverTool(tooltips=[("second", "@t"), *((n, f"@{n}") for n in names)]))
-    return _with_legend(panel)
+    panel.step(
+        "t", "sent", source=source, mode="after", color=BLUE, line_width=1.5, legend_label="sent"
+    )
+    hover(panel, ("second", "@t"), ("due", "@due"), ("sent", "@sent"), renderers=[due])
+    legend_above(panel)
+    note = "Operations that were due, and that left. A thin line apart from the thick one is a late generator."
+    return Panel("Arrivals", note, panel)
 
 
-def _steps(title: str, series: Mapping[str, Sequence[tuple[float, float]]], axis: Range1d) -> Any:
-    panel = _panel(title, axis, "", height=170)
-    for color, (name, points) in zip(_cycle(len(series)), sorted(series.items()), strict=True):
-        panel.step(
-            [t for t, _ in points],
-            [value for _, value in points],
-            mode="after",
-            color=color,
-            line_width=2,
-            legend_label=name,
-        )
-    return _with_legend(panel) if series else panel
+def _response(line: Timeline, canvas: Canvas) -> Panel:
+    panel = canvas.panel("response", height=210, y_axis_type="log")
+    in_time_words(panel)
+    source = ColumnDataSource(
+        {
+            "t": [t + 0.5 for t in line.t_s],
+            "second": line.t_s,
+            "p50": _milliseconds(line.p50_s),
+            "p99": _milliseconds(line.p99_s),
+        }
+    )
+    marks = len(line.t_s) < 60
+    for name, color in (("p50", BLUE), ("p99", RED)):
+        drawn = panel.line("t", name, source=source, color=color, line_width=2, legend_label=name)
+        if marks:
+            panel.scatter("t", name, source=source, color=color, size=4, legend_label=name)
+    hover(
+        panel,
+        ("second", "@second"),
+        ("p50", "@p50{0.0} ms"),
+        ("p99", "@p99{0.0} ms"),
+        renderers=[drawn],
+    )
+    legend_above(panel)
+    note = "From when each operation was due until it ended, by the second in which it was due."
+    return Panel("Response time", note, panel)
 
 
-def _mark(panel: Any, faults: Iterable[FaultRecord], stages: Iterable[Mapping[str, Any]]) -> None:
-    for fault in faults:
-        panel.add_layout(
-            BoxAnnotation(
-                left=fault.start_s,
-                right=fault.end_s,
-                fill_color="#ef6c00",
-                fill_alpha=0.12,
-                line_color=None,
-            )
+def _outcomes(line: Timeline, canvas: Canvas) -> Panel:
+    panel = canvas.panel("outcomes", height=190, unit="per second")
+    panel.y_range.start = 0
+    met = [(n, attribute, c) for n, attribute, c in OUTCOMES if any(getattr(line, attribute))]
+    shown = met or list(OUTCOMES[:1])
+    names = [name for name, _, _ in shown]
+    data = {name: getattr(line, attribute) for name, attribute, _ in shown}
+    source = ColumnDataSource({"t": [t + 0.5 for t in line.t_s], "second": line.t_s, **data})
+    stacks = panel.vbar_stack(
+        names, x="t", width=0.96, source=source, color=[c for _, _, c in shown], legend_label=names
+    )
+    hover(panel, ("second", "@second"), *((n, f"@{{{n}}}") for n in names), renderers=stacks[:1])
+    legend_above(panel)
+    never = [name for name, _, _ in OUTCOMES if name not in names]
+    note = "How operations ended, by the second in which they were due."
+    return Panel("Outcomes", note + (f" None were {_listed(never)}." if never else ""), panel)
+
+
+def _states(bars: Sequence[Bar], canvas: Canvas) -> Panel:
+    title = "Circuit breakers and degradation levels"
+    if not bars:
+        return Panel(title, "No breaker opened and no level was degraded.")
+    return Panel(title, "Only those that ever left normal.", lanes(canvas, "states", bars))
+
+
+def _queue(line: Timeline, canvas: Canvas) -> Panel:
+    title = "Durable queue"
+    series = _chosen(line.series, ("queue",))
+    if not series:
+        return Panel(title, "No sample saw an order waiting in the queue.")
+    panel = canvas.panel("queue", height=150, unit="orders")
+    panel.y_range.start = 0
+    _lines(panel, {name.partition(" ")[2]: points for name, points in series.items()})
+    return Panel(title, "Orders that were acknowledged and wait to be written.", panel)
+
+
+def _cpu(line: Timeline, canvas: Canvas) -> Panel:
+    title = "CPU"
+    series = _chosen(line.series, ("cpu",))
+    if not series:
+        return Panel(title, "It was not sampled.")
+    panel = canvas.panel("cpu", height=150, unit="%")
+    panel.y_range.start = 0
+    percent = {n.partition(" ")[2]: [(t, v * 100) for t, v in p] for n, p in series.items()}
+    _lines(panel, percent)
+    note = "The host's as a share of all its cores; the service's and the generator's as shares of one core."
+    return Panel(title, note, panel)
+
+
+def _lateness(result: RunResult, canvas: Canvas) -> Panel:
+    title = "Lateness of the generator"
+    points = [(t, v * 1000) for t, v in result.timeline.series.get("lateness generator", ())]
+    if not points:
+        return Panel(title, "It was not recorded.")
+    panel = canvas.panel("lateness", height=150, y_axis_type="log")
+    in_time_words(panel)
+    _lines(panel, {"p99 of each second": [(t, max(v, 0.01)) for t, v in points]})
+    limits = {v.stage: v.lateness_limit_s * 1000 for v in result.validity}
+    spans = [
+        (s["start_s"], s["start_s"] + s["duration_s"], limits[s["name"]])
+        for s in result.stages
+        if s["name"] in limits
+    ]
+    if spans:
+        starts, ends, heights = zip(*spans, strict=True)
+        panel.segment(
+            x0=starts,
+            x1=ends,
+            y0=heights,
+            y1=heights,
+            color=RED,
+            line_dash="dashed",
+            line_width=1.5,
+            legend_label="limit",
         )
-        panel.add_layout(
-            Label(
-                x=fault.start_s,
-                y=4,
-                y_units="screen",
-                text=fault.id,
-                text_font_size="8pt",
-                text_color="#bf5600",
-            )
+    note = "From when an operation was due until it left. A stage whose p99 is over the limit is invalid."
+    return Panel(title, note, panel)
+
+
+def _lines(panel: Any, series: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for index, (name, points) in enumerate(sorted(series.items())):
+        source = ColumnDataSource({"t": [t for t, _ in points], "value": [v for _, v in points]})
+        color = PALETTE[index % len(PALETTE)]
+        drawn = panel.line(
+            "t", "value", source=source, color=color, line_width=2, legend_label=name
         )
-    for stage in stages:
-        panel.add_layout(
-            Span(
-                location=stage["start_s"],
-                dimension="height",
-                line_color="#90a4ae",
-                line_dash="dotted",
-            )
-        )
+        hover(panel, (name, "@value{0.0}"), ("at", "@t{0.0} s"), renderers=[drawn])
+    legend_above(panel)
 
 
 def _chosen(
@@ -172,18 +227,8 @@ def _chosen(
 
 
 def _milliseconds(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if value is None else value * 1000 for value in values]
+    return [float("nan") if value is None else max(value * 1000, 0.01) for value in values]
 
 
-def _cycle(length: int) -> list[str]:
-    return [PALETTE[index % len(PALETTE)] for index in range(length)]
-
-
-def _with_legend(panel: Any) -> Any:
-    panel.legend.location = "top_left"
-    panel.legend.orientation = "horizontal"
-    panel.legend.label_text_font_size = "8pt"
-    panel.legend.padding = 2
-    panel.legend.background_fill_alpha = 0.7
-    panel.legend.click_policy = "hide"
-    return panel
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

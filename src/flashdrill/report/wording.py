@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flashdrill.model.trouble import FaultImpact
+
 
 def seconds(value: float | None) -> str:
     """A time for people: `1.42 s`, `83 ms`, `0.4 ms`; a dash when nothing was measured."""
@@ -36,3 +41,44 @@ def measured(value: float | None, unit: str) -> str:
 def yes(answer: bool) -> str:
     """Yes or no."""
     return "yes" if answer else "no"
+
+
+def facts(found: Mapping[str, Any], *, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts, such as a fault's evidence or the environment, as (name, text) pairs for people."""
+    for key, value in found.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from facts(value, prefix=name)
+        elif value not in ("", None, ()):
+            yield name, _fact(value)
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, bool):
+        return yes(value)
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else count(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_fact(item) for item in value)
+    return str(value)
+
+
+def impact(seen: FaultImpact | None) -> str:
+    """What customers saw of a fault, in a sentence."""
+    if seen is None:
+        return "–"
+    if not seen.operations:
+        return "no operation was open"
+    ends = {
+        "acknowledged": seen.ok,
+        "queued": seen.queued,
+        "refused": seen.refused,
+        "failed": seen.fail,
+        "unknown": seen.info,
+    }
+    told = [f"{count(number)} {word}" for word, number in ends.items() if number]
+    retried = f"; {count(seen.retried)} came again" if seen.retried else ""
+    return (
+        f"{count(seen.operations)} operations: {', '.join(told)}{retried}; "
+        f"p99 {seconds(seen.p99_s)} (before: {seconds(seen.p99_before_s)})"
+    )

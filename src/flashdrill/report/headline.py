@@ -1,0 +1,111 @@
+"""The run in one sentence and a few figures, for somebody who reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flashdrill.model.result import Conclusion, InvariantStatus, OperationStats, RunResult
+from flashdrill.report.wording import count, seconds, share
+
+GOOD, BAD, UNSURE, PLAIN = "good", "bad", "unsure", "plain"
+
+MARKS = {
+    Conclusion.PASS: "✓",
+    Conclusion.FAIL: "✗",
+    Conclusion.INCONCLUSIVE: "?",
+    Conclusion.INTERRUPTED: "■",
+    Conclusion.STACK_FAILED: "■",
+}
+"""Verdicts are told apart by shape too: colours do not survive printers, nor every eye."""
+
+MEANINGS = {
+    Conclusion.PASS: "Every invariant holds, every gate passes, every fault took effect and was healed.",
+    Conclusion.FAIL: "An invariant is violated, or a gate failed on figures that can be trusted.",
+    Conclusion.INCONCLUSIVE: "This run cannot tell. It is neither a pass nor a fail: mend the reason, and repeat it.",
+    Conclusion.INTERRUPTED: "The run was stopped before its end; all faults were healed.",
+    Conclusion.STACK_FAILED: "The stack could not run; nothing was measured.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure with its label; `note` says what it is compared with; `tone` is good, bad, unsure or plain."""
+
+    label: str
+    value: str
+    note: str
+    tone: str = PLAIN
+
+
+def tiles(result: RunResult) -> tuple[Tile, ...]:
+    """The figures, in the order in which people ask for them. What was not measured has no tile."""
+    return tuple(_tiles(result))
+
+
+def _tiles(result: RunResult) -> Iterator[Tile]:
+    if result.invariants:
+        yield _invariants(result)
+    whole = whole_run(result.operations)
+    if whole is not None and whole.due:
+        yield Tile("operations", count(whole.due), f"due in {seconds(result.duration_s)}")
+        good = BAD if whole.fail + whole.info else GOOD
+        lost = f"{count(whole.fail)} failed, {count(whole.info)} unknown"
+        yield Tile("errors", share(whole.error_rate), lost, good)
+        note = f"median {seconds(whole.response.p50)}, p95 {seconds(whole.response.p95)}"
+        yield Tile("response p99", seconds(whole.response.p99), note)
+    if result.faults:
+        yield from _faults(result)
+    if result.validity:
+        yield _lateness(result)
+
+
+def _invariants(result: RunResult) -> Tile:
+    statuses = [invariant.status for invariant in result.invariants]
+    holding = statuses.count(InvariantStatus.HOLDS)
+    violated = statuses.count(InvariantStatus.VIOLATED)
+    unknown = statuses.count(InvariantStatus.UNKNOWN)
+    value = f"{holding} of {len(statuses)}"
+    if violated:
+        return Tile("invariants hold", value, f"{violated} violated", BAD)
+    if unknown:
+        return Tile("invariants hold", value, f"{unknown} unknown", UNSURE)
+    return Tile("invariants hold", value, "on final reads", GOOD)
+
+
+def _faults(result: RunResult) -> Iterator[Tile]:
+    proven = sum(fault.effect_observed and fault.healed for fault in result.faults)
+    everything = len(result.faults)
+    tone = GOOD if proven == everything else UNSURE
+    yield Tile("faults proven", f"{proven} of {everything}", "took effect and were healed", tone)
+    recoveries = [f.recover_s for f in result.faults if f.recover_s is not None]
+    if recoveries:
+        slowest = max(result.faults, key=lambda f: -1.0 if f.recover_s is None else f.recover_s)
+        yield Tile("slowest recovery", seconds(max(recoveries)), f"after {slowest.id}")
+
+
+def _lateness(result: RunResult) -> Tile:
+    known = [v for v in result.validity if v.lateness_p99_s is not None]
+    invalid = [v.stage for v in result.validity if not v.is_valid]
+    worst = max(known, key=lambda v: (v.lateness_p99_s or 0) / v.lateness_limit_s, default=None)
+    value = seconds(None if worst is None else worst.lateness_p99_s)
+    if invalid:
+        return Tile("generator lateness", value, f"invalid: {', '.join(invalid)}", UNSURE)
+    limit = "" if worst is None else f"limit {seconds(worst.lateness_limit_s)}, in {worst.stage}"
+    return Tile("generator lateness", value, limit, GOOD)
+
+
+def whole_run(operations: Sequence[OperationStats]) -> OperationStats | None:
+    """The row over every kind and stage; with one kind only, that kind's."""
+    rows = [row for row in operations if not row.stage]
+    return rows[-1] if rows else (operations[-1] if len(operations) == 1 else None)
+
+
+def mark(result: RunResult) -> str:
+    """The verdict's shape."""
+    return MARKS[result.verdict.conclusion]
+
+
+def meaning(result: RunResult) -> str:
+    """The verdict in a sentence."""
+    return MEANINGS[result.verdict.conclusion]

@@ -1,0 +1,133 @@
+"""Lanes: one row for each stage, fault, breaker or level, with a bar for as long as a state lasted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from bokeh.models.sources import ColumnDataSource
+
+from flashdrill.model.faults import FaultRecord
+from flashdrill.report.figure import AMBER, BLUE, RED, SKY, Canvas, hover, short
+from flashdrill.report.wording import seconds
+
+ROW_PX = 24
+AXIS_PX = 34
+
+BREAKER_STATES = {1.0: ("half-open", AMBER), 2.0: ("open", RED)}
+LEVEL_STATES = {1.0: ("level 1: queued", SKY), 2.0: ("level 2: simple orders", BLUE)}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch of one lane; `text` is written on it, `hint` under the pointer."""
+
+    lane: str
+    start_s: float
+    end_s: float
+    color: str
+    text: str
+    hint: str
+    hatch: str = ""
+
+
+def lanes(canvas: Canvas, name: str, bars: Sequence[Bar]) -> Any:
+    """A panel with one row for each lane, the first on top."""
+    rows = list(dict.fromkeys(bar.lane for bar in bars))
+    panel = canvas.panel(name, height=AXIS_PX + ROW_PX * len(rows), y_range=rows[::-1])
+    source = ColumnDataSource(
+        {
+            "lane": [bar.lane for bar in bars],
+            "left": [bar.start_s for bar in bars],
+            "right": [bar.end_s for bar in bars],
+            "middle": [(bar.start_s + bar.end_s) / 2 for bar in bars],
+            "color": [bar.color for bar in bars],
+            "hatch": [bar.hatch or " " for bar in bars],
+            "text": [bar.text for bar in bars],
+            "hint": [bar.hint for bar in bars],
+        }
+    )
+    drawn = panel.hbar(
+        y="lane",
+        left="left",
+        right="right",
+        height=0.74,
+        color="color",
+        fill_alpha=0.85,
+        hatch_pattern="hatch",
+        hatch_color="#ffffff",
+        hatch_alpha=0.6,
+        source=source,
+    )
+    options = {"text_baseline": "middle", "text_font_size": "11px"}
+    panel.text(
+        x="left",
+        y="lane",
+        text="text",
+        x_offset=5,
+        text_color="#10151a",
+        name="on-bars",
+        source=source,
+        **options,
+    )
+    # On a narrow screen the page shows these in the place of the axis, which would take a third of it.
+    panel.text(x=0, y=rows, text=rows, x_offset=3, name="in-lanes", visible=False, **options)
+    panel.ygrid.grid_line_color = None
+    panel.yaxis.major_tick_line_color = None
+    hover(panel, ("", "@hint"), along=False, renderers=[drawn])
+    return panel
+
+
+def of_stages_and_faults(
+    stages: Iterable[Mapping[str, Any]], faults: Iterable[FaultRecord]
+) -> list[Bar]:
+    """The timetable: when each stage and each fault was. A fault whose effect was not seen is hatched."""
+    bars = [_stage(stage, shade) for stage, shade in zip(stages, _shades(), strict=False)]
+    return bars + [_fault(fault) for fault in faults]
+
+
+def _stage(stage: Mapping[str, Any], shade: str) -> Bar:
+    start_s, end_s = stage["start_s"], stage["start_s"] + stage["duration_s"]
+    hint = f"stage {stage['name']}: {start_s:g} s to {end_s:g} s"
+    return Bar("stages", start_s, end_s, shade, stage["name"], hint)
+
+
+def _fault(fault: FaultRecord) -> Bar:
+    seen = "" if fault.effect_observed else ", its effect was not observed"
+    hint = (
+        f"{fault.id}: {fault.kind} on {fault.target}, {fault.start_s:.1f} s to {fault.end_s:.1f} s"
+        f"{seen}; detected after {seconds(fault.detect_s)}, recovered after {seconds(fault.recover_s)}"
+    )
+    end_s = max(fault.end_s, fault.start_s)
+    what = f"{fault.kind} on {fault.target}"
+    return Bar(short(fault.id), fault.start_s, end_s, AMBER, what, hint, "" if not seen else "/")
+
+
+def _shades() -> Iterable[str]:
+    while True:
+        yield "#b9c4cf"
+        yield "#9fadba"
+
+
+def of_states(series: Mapping[str, Sequence[tuple[float, float]]], end_s: float) -> list[Bar]:
+    """The stretches in which a breaker was not closed or a level not normal; lanes that never were are left out."""
+    bars: list[Bar] = []
+    for name in sorted(series, key=lambda n: n.split()[::-1]):
+        kind, _, target = name.partition(" ")
+        states = {"breaker": BREAKER_STATES, "level": LEVEL_STATES}.get(kind, {})
+        points = [*series[name], (end_s, 0.0)]
+        for (start_s, value), (stop_s, _) in pairwise(points):
+            if value in states and stop_s > start_s:
+                word, color = states[value]
+                hint = f"{kind} of {target} {word}: {start_s:.1f} s to {stop_s:.1f} s"
+                bars.append(Bar(short(f"{target} {kind}"), start_s, stop_s, color, "", hint))
+    return bars
+
+
+STATE_COLORS = [
+    *BREAKER_STATES.values(),
+    *LEVEL_STATES.values(),
+]
+"""(word, colour) of every state, for the page's key."""
