@@ -84,3 +84,14 @@ def test_there_and_back(tmp_path: Path) -> None:
 def test_an_empty_table_can_be_written(tmp_path: Path) -> None:
     SampleTable().write(tmp_path / "empty.parquet")
     assert len(SampleTable.read(tmp_path / "empty.parquet")) == 0
+
+
+def test_the_newest_value_of_each_series() -> None:
+    table = counter((0, 1), (2, 5), shard="a")
+    counter((1, 7), table=table, shard="b")
+    newest = {sample.labels["shard"]: sample for sample in table.newest("n")}
+    assert {shard: (s.value, s.t_mono_ns) for shard, s in newest.items()} == {
+        "a": (5, 2 * S),
+        "b": (7, 1 * S),
+    }
+    assert not list(table.newest("m"))

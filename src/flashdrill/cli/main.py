@@ -12,6 +12,7 @@ from flashdrill import __version__
 from flashdrill.cli.importing import import_traffic
 from flashdrill.cli.inspecting import list_files, schema, validate
 from flashdrill.cli.running import report, run
+from flashdrill.cli.showing import show
 from flashdrill.cli.standing import down, status, up
 from flashdrill.errors import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USAGE, FlashdrillError
 
@@ -27,7 +28,7 @@ def main() -> None:
     """Rehearse a promotion: an open-model crowd, faults on a timetable, and a verdict to trust."""
 
 
-for command in (run, report, up, down, status, import_traffic, list_files, validate, schema):
+for command in (run, report, show, up, down, status, import_traffic, list_files, validate, schema):
     main.add_command(command)
 
 

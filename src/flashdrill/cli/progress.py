@@ -1,100 +1,92 @@
-"""What a person sees while a run goes on: plain lines, so that a CI log reads the same."""
+"""A run in plain lines: for a CI log, a pipe, or a terminal that can do no more."""
 
 from __future__ import annotations
 
-import sys
-import time
-
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from flashdrill.model.result import Conclusion
-from flashdrill.rehearsal.watcher import Finished, LiveSecond
+from flashdrill.rehearsal.watcher import LiveSecond, ServiceNow
 
-COLORS = {Conclusion.PASS: "green", Conclusion.FAIL: "red", Conclusion.INCONCLUSIVE: "yellow"}
-
-
-LOG_WIDTH = 160
-"""Where nobody says how wide the page is (a CI log), tables need not be squeezed."""
+SILENT_S = 2.0
+"""A service whose last sample is older than this is said to be silent."""
 
 
-class TerminalWatcher:
-    """Prints phases, one line every few seconds of load, and the verdict."""
+class Lines:
+    """Phases, one line every few seconds of load, and every step of a fault."""
 
-    def __init__(self, console: Console | None = None, every_s: float = 5.0) -> None:
-        self._console = console or _console()
+    def __init__(self, console: Console, every_s: float = 5.0) -> None:
+        self._console = console
         self._every_s = every_s
-        self._began = time.monotonic()
         self._next_s = 0.0
 
-    def phase(self, text: str) -> None:
+    def note(self, at_s: float, text: str) -> None:
+        """Something about the view itself."""
+        self._print(at_s, Text(f"{text}; plain lines from here on", "yellow"))
+
+    def phase(self, at_s: float, text: str) -> None:
         """A new part of the run has begun."""
-        self._console.print(f"[dim]{self._elapsed():6.1f} s[/]  {text}")
+        self._print(at_s, Text(text))
 
-    def server_ready(self, name: str, seconds: float) -> None:
+    def server_ready(self, at_s: float, name: str, seconds: float) -> None:
         """One server of the stack answers."""
-        self._console.print(f"[dim]{self._elapsed():6.1f} s[/]    {name} ready ({seconds:.1f} s)")
+        self._print(at_s, Text(f"  {name} ready ({seconds:.1f} s)"))
 
-    def second(self, live: LiveSecond) -> None:
-        """One second of load is over."""
+    def second(self, at_s: float, live: LiveSecond) -> None:
+        """One second of load is over; one in five is shown."""
         if live.t_s < self._next_s:
             return
         self._next_s = live.t_s + self._every_s
-        p99 = "     –" if live.p99_ms is None else f"{live.p99_ms:6.0f}"
-        faults = f"  faults: {', '.join(live.faults)}" if live.faults else ""
-        self._console.print(
-            f"[dim]{self._elapsed():6.1f} s[/]    {live.stage:<9} {live.t_s:4.0f}/{live.total_s:.0f} s"
-            f"  due {live.due:4d}/s  ok {live.ok:4d}  queued {live.queued:3d}  refused {live.refused:3d}"
-            f"  fail {live.fail:3d}  unknown {live.info:3d}  p99 {p99} ms{faults}"
-        )
+        self._print(at_s, Text(f"  {second_line(live)}"))
 
-    def fault(self, event: dict[str, object]) -> None:
+    def fault(self, at_s: float, event: dict[str, object]) -> None:
         """A fault was injected, observed, healed, or failed."""
-        detail = f" {event['detail']}" if event.get("detail") else ""
-        self._console.print(
-            f"[dim]{self._elapsed():6.1f} s[/]    [yellow]fault {event['id']}: {event['phase']}[/]{detail}"
-        )
+        self._print(at_s, fault_line(event))
 
-    def conclude(self, finished: Finished) -> None:
-        """The verdict, its reasons, where the report is, and what to try next."""
-        result = finished.result
-        verdict = result.verdict
-        color = COLORS.get(verdict.conclusion, "white")
-        console = self._console
-        console.print()
-        console.print(
-            f"[bold {color}]{verdict.conclusion.value.upper()}[/]  {result.scenario['name']}"
-        )
-        for reason in verdict.reasons:
-            console.print(f"  - {reason}")
-        if result.faults:
-            console.print(self._faults(finished))
-        holding = sum(invariant.status.value == "holds" for invariant in result.invariants)
-        console.print(f"invariants: {holding} of {len(result.invariants)} hold")
-        console.print(f"bottleneck: {result.bottleneck.sentence}")
-        console.print(f"report:     {finished.folder / 'report.html'}")
-        console.print(f"summary:    {finished.folder / 'summary.json'}")
-        console.print(f"again:      {result.command}")
+    def waiting(self, at_s: float, records: int | None) -> None:
+        """Nothing: the phase says it, and how long it took is in the report."""
 
-    def _faults(self, finished: Finished) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("fault", "what", "observed", "healed", "detected after", "recovered after"):
-            table.add_column(column, no_wrap=True)
-        for fault in finished.result.faults:
-            table.add_row(
-                fault.id,
-                f"{fault.kind} on {fault.target}",
-                "yes" if fault.effect_observed else "[yellow]no[/]",
-                "yes" if fault.healed else "[red]NO[/]",
-                "–" if fault.detect_s is None else f"{fault.detect_s:.2f} s",
-                "–" if fault.recover_s is None else f"{fault.recover_s:.2f} s",
-            )
-        return table
+    def draw(self, at_s: float) -> None:
+        """Nothing moves here."""
 
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+    def close(self, at_s: float) -> None:
+        """Nothing to leave."""
+
+    def _print(self, at_s: float, text: Text) -> None:
+        self._console.print(stamped(at_s, text), soft_wrap=True)
 
 
-def _console() -> Console:
-    width = None if sys.stdout.isatty() else LOG_WIDTH
-    return Console(highlight=False, soft_wrap=True, width=width)
+def stamped(at_s: float, text: Text) -> Text:
+    """A line of the log, with its time."""
+    return Text.assemble((f"{at_s:6.1f} s", "dim"), "  ", text)
+
+
+def fault_line(event: dict[str, object]) -> Text:
+    """One step of a fault."""
+    style = "red" if event["phase"] == "failed" else "yellow"
+    detail = f" {event['detail']}" if event.get("detail") else ""
+    return Text.assemble((f"  fault {event['id']}: {event['phase']}", style), detail)
+
+
+def second_line(live: LiveSecond) -> str:
+    """One second of load in one line; what is as it should be is left out at its end."""
+    p99 = "–" if live.p99_ms is None else f"{live.p99_ms:.0f}"
+    left_s = max(0.0, live.total_s - live.t_s)
+    figures = (
+        f"{live.stage:<9} {live.t_s:4.0f}/{live.total_s:.0f} s {left_s:4.0f} s left"
+        f"  due {live.due:4d}/s  sent {live.sent:4d}  ok {live.ok:4d}  queued {live.queued:3d}"
+        f"  refused {live.refused:3d}  fail {live.fail:3d}  unknown {live.info:3d}  p99 {p99:>6} ms"
+    )
+    faults = [f"faults: {', '.join(live.faults)}"] if live.faults else []
+    return "  ".join([figures, *faults, *_unusual(live.service)])
+
+
+def _unusual(service: ServiceNow) -> list[str]:
+    """Breakers that are not closed, records that wait, a service that says nothing."""
+    if service.age_s is not None and service.age_s > SILENT_S:
+        return [f"service silent for {service.age_s:.0f} s"]
+    tripped = [f"{name} {state}" for name, state in service.breakers.items() if state != "closed"]
+    waiting = sum(service.queues.values())
+    return [
+        *([f"breakers: {', '.join(tripped)}"] if tripped else []),
+        *([f"queue {waiting}"] if waiting else []),
+    ]

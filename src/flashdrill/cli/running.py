@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import time
 from pathlib import Path
 
 import click
 
-from flashdrill.cli.progress import TerminalWatcher
 from flashdrill.errors import ConfigError
 
 
@@ -45,6 +45,12 @@ from flashdrill.errors import ConfigError
     show_default=True,
     help="Folder that gets one folder for each run.",
 )
+@click.option(
+    "--live/--plain",
+    "is_live",
+    default=None,
+    help="A screen that is drawn again and again, or lines only. A terminal gets the screen, a log lines.",
+)
 def run(
     scenario: Path,
     plans: tuple[Path, ...],
@@ -53,8 +59,14 @@ def run(
     seed: int | None,
     toxiproxy: str,
     out: Path,
+    is_live: bool | None,
 ) -> int:
     """Rehearse SCENARIO and end in a verdict (the exit code)."""
+    began = time.monotonic()
+    click.echo(f"reading {scenario}")
+    from flashdrill.cli.console import open_console, views  # noqa: PLC0415
+    from flashdrill.cli.outcome import show_outcome  # noqa: PLC0415
+    from flashdrill.cli.terminal import Terminal  # noqa: PLC0415
     from flashdrill.rehearsal.prepare import Order, prepare  # noqa: PLC0415  (a quick --help)
     from flashdrill.rehearsal.run import rehearse  # noqa: PLC0415
 
@@ -70,9 +82,12 @@ def run(
         command=_command(scenario, plans, no_chaos, changes, toxiproxy),
     )
     prepared = prepare(order)
-    watcher = TerminalWatcher()
-    finished = asyncio.run(rehearse(prepared, watcher))
-    watcher.conclude(finished)
+    console = open_console()
+    with Terminal(
+        views(console, prepared.scenario, prepared.plan, is_live), began=began
+    ) as watcher:
+        finished = asyncio.run(rehearse(prepared, watcher))
+    show_outcome(finished, console)
     return finished.result.verdict.exit_code
 
 

@@ -113,6 +113,7 @@ class LiveLog:
             stage=stage,
             **second.tally.counts(),
             p50_ms=_milliseconds(second.response_ns, 0.50),
+            p95_ms=_milliseconds(second.response_ns, 0.95),
             p99_ms=_milliseconds(second.response_ns, 0.99),
             lateness_p99_ms=_milliseconds(second.lateness_ns, 0.99),
             in_flight=in_flight,

@@ -92,6 +92,13 @@ class SampleTable:
         """(t_mono_ns, value) of every series with these labels (and maybe others), together in time order."""
         return sorted(point for points in self._matching(metric, labels) for point in points)
 
+    def newest(self, metric: str) -> Iterator[Sample]:
+        """The last value of each series of a metric."""
+        for key, points in self._points.items():
+            if key.metric == metric:
+                t_mono_ns, value = points[-1]
+                yield Sample(key.metric, value, self._labels[key.labels], key.source, t_mono_ns)
+
     def delta(self, metric: str, t0_ns: int, t1_ns: int, **labels: str) -> float | None:
         """How much a counter grew between two moments, summed over every series with these labels.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from flashdrill.errors import InconclusiveError, StackError
+from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
-from flashdrill.rehearsal.conclude import conclude
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.settle import settle
@@ -29,12 +30,27 @@ async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     """One rehearsal from bringing the stack up to the written reports. Never raises for what a run can meet."""
     began = datetime.now(UTC)
     folder = folders.create(prepared.order.out, prepared.scenario.name, began)
-    trace = Trace()
+    trace = Trace(environment={"run_folder": _shown(folder.path)})
+    judges = asyncio.get_running_loop().run_in_executor(None, _judges)
     with _interruptible(trace):
         await _run_to_any_end(prepared, folder, trace, watcher)
     watcher.phase("judging")
+    conclude = await judges
     result = conclude(prepared, folder, trace, began)
     return Finished(result, folder.path)
+
+
+def _judges() -> Callable[[Prepared, RunFolder, Trace, datetime], RunResult]:
+    """What ends a run. Its libraries take a second to load: that happens while the servers start."""
+    from flashdrill.rehearsal.conclude import conclude  # noqa: PLC0415
+
+    return conclude
+
+
+def _shown(path: Path) -> str:
+    """A path as a person here would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 async def _run_to_any_end(
@@ -56,7 +72,7 @@ async def _run_to_any_end(
 async def _run(prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher) -> None:
     watcher.phase("bringing the stack up")
     async with open_stack(_specification(prepared, folder), watcher.server_ready) as stack:
-        trace.environment = stack.environment()
+        trace.environment = {**trace.environment, **stack.environment()}
         await storm(prepared, folder, stack, trace, watcher)
         await settle(prepared, stack, trace, watcher)
         watcher.phase("taking the stack down")

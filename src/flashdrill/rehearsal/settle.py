@@ -23,7 +23,7 @@ QUEUE_DEPTH = "flashdrill_queue_depth"
 async def settle(prepared: Prepared, stack: Stack, trace: Trace, watcher: Watcher) -> None:
     """Fill in `drain_s` and the final reads. What cannot be had is left out, and said as a problem."""
     watcher.phase("waiting until the queues are empty")
-    trace.drain_s = await _drain(stack, trace, prepared.scenario.limits.drain_timeout_s)
+    trace.drain_s = await _drain(stack, trace, prepared.scenario.limits.drain_timeout_s, watcher)
     watcher.phase("stopping the service, reading every shard")
     await stack.stop_backend()
     trace.reads = await read_shards(
@@ -34,11 +34,12 @@ async def settle(prepared: Prepared, stack: Stack, trace: Trace, watcher: Watche
     )
 
 
-async def _drain(stack: Stack, trace: Trace, timeout_s: float) -> float | None:
+async def _drain(stack: Stack, trace: Trace, timeout_s: float, watcher: Watcher) -> float | None:
     """Seconds from the end of the load (faults healed) until no order waits; None: not within the limit."""
     began = time.monotonic()
     while time.monotonic() - began < timeout_s:
         depth = await _depth_now(stack)
+        watcher.waiting(None if depth is None else int(depth))
         if depth == 0:
             return time.monotonic() - trace.load_ended_ns / 1e9
         await asyncio.sleep(POLL_S)

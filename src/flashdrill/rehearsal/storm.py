@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import fields
 from typing import Any
 
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.model.journal import Journal
 from flashdrill.observe.sampler import Samplers
+from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal import rig
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.service import service_now
 from flashdrill.rehearsal.topology import SHARDS, targets
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import LiveSecond, Watcher
@@ -43,9 +46,8 @@ async def storm(
             group.create_task(samplers.run())
             watching = group.create_task(rig.watch(stack, trace))
             try:
-                await _load_under_faults(
-                    crowd, chaos, trace, _Ears(prepared, chaos, trace, watcher)
-                )
+                ears = _Ears(prepared, chaos, samplers.table, trace, watcher)
+                await _load_under_faults(crowd, chaos, trace, ears)
             finally:
                 watching.cancel()
                 samplers.stop()
@@ -104,12 +106,25 @@ def _samplers(stack: Stack) -> Samplers:
     )
 
 
+_OURS = {"total_s", "faults", "service"}
+_AS_TOLD = tuple(field.name for field in fields(LiveSecond) if field.name not in _OURS)
+"""What the crowd's line says under the same name."""
+
+
 class _Ears:
     """Takes in what the crowd says, and tells the watcher."""
 
-    def __init__(self, prepared: Prepared, chaos: Chaos, trace: Trace, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        chaos: Chaos,
+        samples: SampleTable,
+        trace: Trace,
+        watcher: Watcher,
+    ) -> None:
         self._total_s = prepared.scenario.duration_s
         self._chaos = chaos
+        self._samples = samples
         self._trace = trace
         self._watcher = watcher
 
@@ -129,14 +144,9 @@ class _Ears:
                 pass
 
     def _live(self, line: dict[str, Any]) -> LiveSecond:
-        counts = {
-            name: int(line[name]) for name in ("due", "ok", "queued", "refused", "fail", "info")
-        }
         return LiveSecond(
-            t_s=line["t_s"],
             total_s=self._total_s,
-            stage=line["stage"],
-            p99_ms=line["p99_ms"],
-            faults=tuple(self._chaos.active()),
-            **counts,
+            faults=self._chaos.active(),
+            service=service_now(self._samples, time.monotonic_ns()),
+            **{name: line[name] for name in _AS_TOLD},
         )
