@@ -24,7 +24,9 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}\Z")]
 Channel = Annotated[
     str, Meta(pattern=r"^[A-Z]{2,8}\Z", description="Where it was sold.", examples=["DY"])
 ]
-Cents = Annotated[int, Meta(ge=0, le=MAX_CENTS, description="Whole cents.")]
+Cents = Annotated[
+    int, Meta(ge=0, le=MAX_CENTS, description="Whole cents, written without a fraction.")
+]
 Key = Annotated[
     str,
     Meta(
@@ -36,12 +38,24 @@ Key = Annotated[
     ),
 ]
 
+_YEARS = range(
+    2000, 3000
+)  # a database takes the first and the last moment of all for "never" and "for ever"
+Moment = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description=f"With its offset from UTC; in the years {_YEARS[0]} to {_YEARS[-1]}.",
+        extra_json_schema={"pattern": "^2[0-9]{3}-"},
+    ),
+]
+
 
 class LineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """So many of one product."""
 
     sku: Sku
-    quantity: Annotated[int, Meta(ge=1, le=1000)]
+    quantity: Annotated[int, Meta(ge=1, le=1000, description="Written without a fraction.")]
 
 
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +73,7 @@ class CallbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_trade_no: Annotated[str, Meta(max_length=64)]
     transaction_id: Name
     amount_cents: Cents
-    paid_at: Annotated[datetime, Meta(tz=True)]
+    paid_at: Moment
 
 
 _ORDER = msgspec.json.Decoder(OrderRequest)
@@ -77,7 +91,12 @@ def parse_order(body: bytes) -> OrderRequest:
 
 def parse_callback(body: bytes) -> CallbackRequest:
     """Raises RefusedError."""
-    return _parse(_CALLBACK, body)
+    request = _parse(_CALLBACK, body)
+    if request.paid_at.year not in _YEARS:
+        raise RefusedError(
+            "validation", f"paid_at is in no year from {_YEARS[0]} to {_YEARS[-1]}", 422
+        )
+    return request
 
 
 def parse_key(values: list[str]) -> str:
