@@ -232,6 +232,7 @@ def test_a_run_without_samples_still_gives_every_report(tmp_path: Path) -> None:
     assert page.exists()
     assert {p.name for p in tmp_path.iterdir()} == {
         "summary.json",
+        "result.json.gz",
         "junit.xml",
         "summary.md",
         "report.html",

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import click
 
+from flashdrill.cli.completing import complete_scenario_or_plan
 from flashdrill.errors import ConfigError, FlashdrillError
 
 KINDS = ("scenario", "plan", "traffic", "summary")
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=complete_scenario_or_plan,
+)
 def validate(files: tuple[Path, ...]) -> int:
     """Check scenarios, fault plans and traffic models."""
     from flashdrill.plan.validate import validate_file  # noqa: PLC0415  (a quick --help)

@@ -9,9 +9,11 @@ import traceback
 import click
 
 from flashdrill import __version__
+from flashdrill.cli.completing import PROGRAM, completion
 from flashdrill.cli.importing import import_traffic
 from flashdrill.cli.inspecting import list_files, schema, validate
-from flashdrill.cli.running import report, run
+from flashdrill.cli.reporting import report
+from flashdrill.cli.running import run
 from flashdrill.cli.showing import show
 from flashdrill.cli.standing import down, status, up
 from flashdrill.errors import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USAGE, FlashdrillError
@@ -23,12 +25,24 @@ Exit codes: 0 pass; 1 fail (a gate or an invariant); 2 wrong usage or configurat
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="flashdrill")
+@click.version_option(__version__, prog_name=PROGRAM)
 def main() -> None:
     """Rehearse a promotion: an open-model crowd, faults on a timetable, and a verdict to trust."""
 
 
-for command in (run, report, show, up, down, status, import_traffic, list_files, validate, schema):
+for command in (
+    run,
+    report,
+    show,
+    up,
+    down,
+    status,
+    import_traffic,
+    list_files,
+    validate,
+    schema,
+    completion,
+):
     main.add_command(command)
 
 
@@ -40,7 +54,7 @@ def entry() -> None:
 def invoke(arguments: list[str]) -> int:
     """Run one command; every error becomes a message and an exit code, none a surprise."""
     try:
-        return int(main.main(arguments, prog_name="flashdrill", standalone_mode=False) or 0)
+        return int(main.main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE

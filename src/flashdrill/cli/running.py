@@ -9,16 +9,22 @@ from pathlib import Path
 
 import click
 
+from flashdrill.cli.completing import complete_plan, complete_scenario
 from flashdrill.errors import ConfigError
 
 
 @click.command()
-@click.argument("scenario", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument(
+    "scenario",
+    type=click.Path(path_type=Path, dir_okay=False),
+    shell_complete=complete_scenario,
+)
 @click.option(
     "--chaos",
     "plans",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
+    shell_complete=complete_plan,
     help="A fault plan instead of the scenario's own; may be repeated.",
 )
 @click.option("--no-chaos", is_flag=True, help="No faults at all.")
@@ -104,16 +110,3 @@ def _command(
     words += [word for change in changes for word in ("--set", change)]
     words += [] if toxiproxy == "auto" else ["--toxiproxy", toxiproxy]
     return shlex.join(words)
-
-
-@click.command()
-@click.argument(
-    "run_folder", type=click.Path(path_type=Path, file_okay=False), default="reports/latest"
-)
-def report(run_folder: Path) -> int:
-    """Print a run's summary again (RUN_FOLDER, or the newest)."""
-    page = run_folder / "summary.md"
-    if not page.is_file():
-        raise ConfigError(f"{run_folder} is not the folder of a run", remedy="see flashdrill list")
-    click.echo(page.read_text(encoding="utf-8"))
-    return 0

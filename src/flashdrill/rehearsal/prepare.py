@@ -55,16 +55,16 @@ def prepare(order: Order) -> Prepared:
         plan=merge(plans),
         plan_names=tuple(plan.name for plan in plans),
         kinds=kinds,
-        reports=_folder("reports", needs="resources.yaml"),
+        reports=reports_folder(),
     )
 
 
-def _folder(name: str, needs: str = "") -> Path:
-    """The user's folder of this name in the current directory, else the reference's."""
+def reports_folder() -> Path:
+    """What reports are made of: `reports` in the current directory, else the reference's. Raises ConfigError."""
     for root in (Path.cwd(), reference_root()):
-        folder = root / name
-        if (folder / needs).exists():
+        folder = root / "reports"
+        if (folder / "resources.yaml").exists():
             return folder
     raise ConfigError(
-        f"no folder {name} here and none in the installation", remedy="reinstall flashdrill"
+        "no folder reports here and none in the installation", remedy="reinstall flashdrill"
     )
