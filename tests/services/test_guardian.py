@@ -100,6 +100,19 @@ async def test_stop_is_patient_only_for_so_long(tmp_path: Path) -> None:
         assert await guardian.stop("stubborn", 0.2) == -signal.SIGKILL
 
 
+async def test_stopping_what_ends_by_itself_just_then_is_no_error(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as guardian:
+        pid = await guardian.spawn(sleeper(tmp_path, script="exit 3"))
+        deadline = time.monotonic() + LIMIT_S
+        while psutil.pid_exists(pid):  # no await: that it has ended is not heard yet
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # noqa: ASYNC251
+        assert guardian.is_running("sleeper")
+        assert await guardian.stop("sleeper", 1.0) == 3
+        with pytest.raises(StackError, match="does not run"):
+            await guardian.stop("sleeper", 1.0)
+
+
 async def test_kill_takes_the_whole_family_and_a_name_runs_once(tmp_path: Path) -> None:
     async with guarded(tmp_path) as guardian:
         command = sleeper(tmp_path, script="sleep 100 & sleep 100 & echo up; wait")

@@ -170,9 +170,17 @@ class Guardian:
         return await self._within(future, name, timeout_s)
 
     async def stop(self, name: str, timeout_s: float) -> int:
-        """Ask a process to end, SIGKILL it after `timeout_s`; its status (negative: the signal)."""
+        """Ask a process to end, SIGKILL it after `timeout_s`; its status (negative: the signal).
+
+        One that ends by itself just then is stopped, too.
+        """
         future = self._exit(name)
-        await self._ask("stop", name=name, timeout=timeout_s)
+        was_running = not future.done()
+        try:
+            await self._ask("stop", name=name, timeout=timeout_s)
+        except StackError:
+            if not (was_running and future.done()):  # an exit is told before the refusal
+                raise
         return await self._within(future, name, timeout_s + REPLY_TIMEOUT_S)
 
     async def wait_exit(self, name: str, timeout_s: float) -> int:
