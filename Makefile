@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi build soak clean
+.PHONY: help install rehearse test lint format types openapi compose secrets containers build soak clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,15 @@ types: $(STAMP)  ## Check types.
 
 openapi: $(STAMP)  ## Write backend/openapi.json from the code.
 	@$(BIN)/python -m backend openapi > backend/openapi.json
+
+compose: $(STAMP)  ## Write docker-compose.yml and deploy/ from src/flashdrill/stack/services.py.
+	@$(BIN)/python -m scripts.containers
+
+secrets: $(STAMP)  ## Make the secrets that the containers read, in deploy/secrets/; those that are there stay.
+	@$(BIN)/python -m scripts.make_secrets
+
+containers: $(STAMP)  ## Check docker-compose.yml, the Dockerfile and deploy/ with every tool that is here.
+	@$(BIN)/python -m scripts.check_containers
 
 build: $(STAMP)  ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel --outdir dist .
