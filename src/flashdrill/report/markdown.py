@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from flashdrill.model.result import RunResult
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
+from flashdrill.report.tables import table
 from flashdrill.report.wording import count, impact, measured, seconds, share, yes
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    columns = list(head)
-    yield "| " + " | ".join(columns) + " |"
-    yield "|" + "---|" * len(columns)
-    for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-    yield ""
 
 
 def lines(result: RunResult) -> Iterator[str]:
@@ -42,18 +34,18 @@ def lines(result: RunResult) -> Iterator[str]:
 
 
 def _invariants(result: RunResult) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("invariant", "answer", "found", "examples"),
         ((i.name, i.status.value, i.found, ", ".join(i.examples[:3])) for i in result.invariants),
     )
-    yield from _table(
+    yield from table(
         ("gate", "answer", "measured"),
         ((f"`{g.text}`", g.status, measured(g.value, g.unit)) for g in result.gates),
     )
 
 
 def _faults(result: RunResult) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         (
             "fault",
             "what",
@@ -87,7 +79,7 @@ def _faults(result: RunResult) -> Iterator[str]:
 def _errors(result: RunResult) -> Iterator[str]:
     if not result.errors:
         return
-    yield from _table(
+    yield from table(
         ("error", "operation", "outcome", "status", "answers", "ended so", "from", "to", "faults"),
         (
             (
@@ -116,7 +108,7 @@ def _next(result: RunResult) -> Iterator[str]:
 
 
 def _operations(result: RunResult) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         (
             "stage",
             "operation",
