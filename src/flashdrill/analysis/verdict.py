@@ -56,10 +56,14 @@ def judge(
 def _passed(
     invariants: Sequence[Invariant], gates: Sequence[GateResult], faults: Sequence[FaultRecord]
 ) -> str:
-    return (
-        f"all {len(invariants)} invariants hold, all {len(gates)} gates pass, "
+    held = [f"all {len(invariants)} invariants hold"]
+    held.append(f"all {len(gates)} gates pass" if gates else "no gate was asked for")
+    held.append(
         f"all {len(faults)} faults took effect and were healed"
+        if faults
+        else "no fault was planned"
     )
+    return ", ".join(held)
 
 
 def _violations(invariants: Sequence[Invariant]) -> Iterator[str]:

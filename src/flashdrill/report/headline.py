@@ -49,7 +49,7 @@ def _tiles(result: RunResult) -> Iterator[Tile]:
     whole = whole_run(result.operations)
     if whole is not None and whole.due:
         yield Tile("operations", count(whole.due), f"due in {seconds(result.duration_s)}")
-        good = BAD if whole.fail + whole.info else GOOD
+        good = PLAIN if whole.fail + whole.info else GOOD
         lost = f"{count(whole.fail)} failed, {count(whole.info)} unknown"
         yield Tile("errors", share(whole.error_rate), lost, good)
         note = f"median {seconds(whole.response.p50)}, p95 {seconds(whole.response.p95)}"

@@ -70,14 +70,22 @@ def panels(result: RunResult) -> dict[str, Panel]:
 def _timetable(bars: Sequence[Bar], canvas: Canvas) -> Panel:
     if not bars:
         return Panel("Stages and faults", "There were none.")
-    note = "A hatched fault was made, but its effect was not observed."
+    is_hatched = any(bar.hatch for bar in bars)
+    note = "A hatched fault was made, but its effect was not observed." if is_hatched else ""
     return Panel("Stages and faults", note, lanes(canvas, "timetable", bars))
 
 
 def _rate(line: Timeline, canvas: Canvas) -> Panel:
     panel = canvas.panel("rate", height=170, unit="per second")
     panel.y_range.start = 0
-    source = ColumnDataSource({"t": line.t_s, "due": line.due_per_s, "sent": line.sent_per_s})
+    # A step lasts until the next point: the last second needs one more to be seen.
+    source = ColumnDataSource(
+        {
+            "t": [*line.t_s, line.t_s[-1] + 1],
+            "due": [*line.due_per_s, line.due_per_s[-1]],
+            "sent": [*line.sent_per_s, line.sent_per_s[-1]],
+        }
+    )
     due = panel.step(
         "t",
         "due",
@@ -134,7 +142,13 @@ def _outcomes(line: Timeline, canvas: Canvas) -> Panel:
     data = {name: getattr(line, attribute) for name, attribute, _ in shown}
     source = ColumnDataSource({"t": [t + 0.5 for t in line.t_s], "second": line.t_s, **data})
     stacks = panel.vbar_stack(
-        names, x="t", width=0.96, source=source, color=[c for _, _, c in shown], legend_label=names
+        names,
+        x="t",
+        width=0.98,
+        line_color=None,
+        source=source,
+        color=[c for _, _, c in shown],
+        legend_label=names,
     )
     hover(panel, ("second", "@second"), *((n, f"@{{{n}}}") for n in names), renderers=stacks[:1])
     legend_above(panel)
