@@ -81,7 +81,9 @@ def _real(cache_dir: Path) -> tuple[ServerChoice | None, str]:
 
 
 def _built(binary: Path) -> ServerChoice:
-    return ServerChoice("built", (str(binary),), f"{BINARY} {VERSION} built from source: {binary}")
+    return ServerChoice(
+        "built", (str(binary),), f"{BINARY} {VERSION} built from source: {_shown(binary)}"
+    )
 
 
 def _embedded(note: str) -> ServerChoice:
@@ -134,3 +136,8 @@ def _reason(error: Exception) -> str:
     text = output if isinstance(output, str) else output.decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else str(error)
+
+
+def _shown(path: Path) -> str:
+    """A path without the name of the person whose home it is in: it stands in reports."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
