@@ -9,6 +9,7 @@ import traceback
 import click
 
 from flashdrill import __version__
+from flashdrill.cli.comparing import compare
 from flashdrill.cli.completing import PROGRAM, completion
 from flashdrill.cli.importing import import_traffic
 from flashdrill.cli.inspecting import list_files, schema, validate
@@ -33,6 +34,7 @@ def main() -> None:
 for command in (
     run,
     report,
+    compare,
     show,
     up,
     down,
