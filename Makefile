@@ -5,16 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi compose secrets containers build soak clean
+.PHONY: help install rehearse test lint format types openapi compose secrets containers sample build soak clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
-	@echo "installing into $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[reference]' --group dev
+	@$(PYTHON) scripts/install.py $(VENV)
 	@touch $@
 
 install: $(STAMP)  ## Install into .venv, and do nothing else.
@@ -48,6 +45,9 @@ secrets: $(STAMP)  ## Make the secrets that the containers read, in deploy/secre
 
 containers: $(STAMP)  ## Check docker-compose.yml, the Dockerfile and deploy/ with every tool that is here.
 	@$(BIN)/python -m scripts.check_containers
+
+sample: $(STAMP)  ## Rehearse once more, and keep the run in reports/sample/ and the README.
+	@$(BIN)/python scripts/sample.py
 
 build: $(STAMP)  ## Build the wheel into dist/.
 	@$(BIN)/python -m build --wheel --outdir dist .

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +51,54 @@ def started(out: Path, *arguments: str, scenario: Path = SMOKE) -> Iterator[subp
         str(out),
         *arguments,
     ]
-    log = (out.parent / f"{out.name}.log").open("w+")
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True)
+    with (out.parent / f"{out.name}.log").open("w+") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True
+        )
+        with _over_at_the_end(process):
+            yield process
+
+
+@contextmanager
+def started_on_a_terminal(
+    out: Path, *arguments: str, scenario: Path = SMOKE
+) -> Iterator[subprocess.Popen[str]]:
+    """The same on a terminal of 80 by 24; what is written to it is in the log, escape codes and all."""
+    command = [sys.executable, "-m", "flashdrill.cli.main", "run", str(scenario)]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environ = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        [*command, "--out", str(out), *arguments],
+        cwd=ROOT,
+        env={**environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    reader = threading.Thread(target=_record, args=(ours, out.parent / f"{out.name}.log"))
+    reader.start()
     try:
-        yield process
+        with _over_at_the_end(process):
+            yield process
+    finally:
+        reader.join(timeout=10)
+        os.close(ours)
+
+
+def _record(terminal: int, log: Path) -> None:
+    """Copy what is written to a terminal until nobody has it open any more."""
+    with log.open("wb", buffering=0) as file, suppress(OSError):
+        while data := os.read(terminal, 65536):
+            file.write(data)
+
+
+@contextmanager
+def _over_at_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -59,7 +107,6 @@ def started(out: Path, *arguments: str, scenario: Path = SMOKE) -> Iterator[subp
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(timeout=10)
-        log.close()
 
 
 def finish(process: subprocess.Popen[str], out: Path) -> Run:

@@ -16,6 +16,8 @@ def mentions(ops: pa.Table, wanted: str) -> pa.Table:
     `sku@shard` (as a checker names a shard's slice of a product) is looked up as the product.
     """
     wanted = wanted.partition("@")[0]
+    if not wanted:  # what an operation does not have is empty
+        return ops.slice(0, 0)
     direct = ops.filter(_any(ops, {name: {wanted} for name in ID_COLUMNS}))
     related = {
         name: {value for value in direct[name].to_pylist() if value} for name in ("order_id", "key")

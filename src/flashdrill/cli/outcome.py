@@ -42,7 +42,7 @@ def show_outcome(finished: Finished, console: Console) -> None:
     try:
         for part in _parts(finished, console):
             console.print(part, soft_wrap=isinstance(part, Text))
-    except OSError:
+    except (OSError, SystemExit):  # rich leaves by SystemExit when a pipe breaks
         _give_up_stdout()
 
 

@@ -70,9 +70,10 @@ def fault_line(event: dict[str, object]) -> Text:
 def second_line(live: LiveSecond) -> str:
     """One second of load in one line; what is as it should be is left out at its end."""
     p99 = "–" if live.p99_ms is None else f"{live.p99_ms:.0f}"
-    left_s = max(0.0, live.total_s - live.t_s)
+    left_s = live.total_s - live.t_s
+    left = f"{left_s:4.0f} s left" if left_s > 0 else "  load over"
     figures = (
-        f"{live.stage:<9} {live.t_s:4.0f}/{live.total_s:.0f} s {left_s:4.0f} s left"
+        f"{live.stage:<9} {live.t_s:4.0f}/{live.total_s:.0f} s {left}"
         f"  due {live.due:4d}/s  sent {live.sent:4d}  ok {live.ok:4d}  queued {live.queued:3d}"
         f"  refused {live.refused:3d}  fail {live.fail:3d}  unknown {live.info:3d}  p99 {p99:>6} ms"
     )

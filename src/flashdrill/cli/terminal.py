@@ -102,12 +102,12 @@ class Terminal:
         while True:
             try:
                 return step(self._view)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # rich leaves by SystemExit when a pipe breaks
                 why = f"{type(error).__name__}: {error}"
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 self._view.close(self._elapsed_s())
             self._next_view()
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 self._view.note(self._elapsed_s(), f"the view of the run failed ({why})")
 
     def _next_view(self) -> None:

@@ -19,6 +19,7 @@ from flashdrill.model.result import (
 MOST_STEPS = 4
 MOST_OF_A_KIND = 2
 NEWEST = "reports/latest"
+DEFECT = "backend.defect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def _after_failure(result: RunResult) -> Iterator[Step]:
             f"tail -n 40 {_quoted(result, 'logs', 'backend.log')}",
         )
     yield from _unproven(result)
-    if any(invariant.status is InvariantStatus.VIOLATED for invariant in result.invariants):
+    if (sound := _without_defect(result)) != result.command:
+        yield Step("Its defect was planted. Without it:", sound)
+    elif any(invariant.status is InvariantStatus.VIOLATED for invariant in result.invariants):
         yield Step(
             "Does it need this very order of arrivals? Try another seed.", _other_seed(result)
         )
@@ -103,9 +106,7 @@ def _after_doubt(result: RunResult) -> Iterator[Step]:
 def _after_pass(result: RunResult) -> Iterator[Step]:
     if "--no-chaos" in result.command:
         yield Step("It held without faults: now with them.", _with_faults(result))
-    if "backend.defect" not in result.command and not result.scenario.get("backend", {}).get(
-        "defect"
-    ):
+    if DEFECT not in result.command and not result.scenario.get("backend", {}).get("defect"):
         yield Step(
             "See it fail: plant a known defect, units are sold that are not there.",
             _again(result, "--set", "backend.defect=oversell"),
@@ -174,6 +175,14 @@ def _without_faults(result: RunResult) -> str:
 def _with_faults(result: RunResult) -> str:
     """The run's command with the faults that its scenario names."""
     return shlex.join(word for word in shlex.split(result.command) if word != "--no-chaos")
+
+
+def _without_defect(result: RunResult) -> str:
+    """The run's command without the defect that was planted."""
+    words = shlex.split(result.command)
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    planted = {n for n, pair in enumerate(pairs) if pair[0] == "--set" and DEFECT in pair[1]}
+    return shlex.join(word for n, word in enumerate(words) if not {n, n - 1} & planted)
 
 
 def _other_seed(result: RunResult) -> str:

@@ -57,7 +57,7 @@ def _row(fault: FaultStory, what: str, t_s: float, *, is_next: bool) -> Row:
     if fault.is_over:
         seen = "observed" if "observed" in fault.steps else "not observed"
         return row("", ("✓ healed    ", "green"), (f"{what}  {seen}", "dim"), rank=4)
-    starts = f"in {max(0.0, planned.start_s - t_s):.1f} s for {planned.duration_s:g} s"
+    starts = f"in {max(0.0, planned.start_s - t_s):.1f} s"
     if is_next:
         return row("", f"░ next      {what}  {starts}", rank=1)
     return row("", (f"░ later     {what}  {starts}", "dim"), rank=5)

@@ -78,5 +78,5 @@ def _bars(what: str, values: list[float | None], style: str, width: int) -> Row:
     top = max((value for value in values[-span:] if value is not None), default=0.0)
     bars = spark(values, span)
     return row(
-        f"  {what} {span} s", (bars, style), (f" ≤{count(top)}" if bars else "", "dim"), rank=6
+        f"  {what} {span}s", (bars, style), (f" ≤{count(top)}" if bars else "", "dim"), rank=6
     )

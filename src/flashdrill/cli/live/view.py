@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from rich.console import Console, Group
+from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
@@ -10,6 +13,9 @@ from flashdrill.cli.live.screen import screen
 from flashdrill.cli.live.story import Story
 from flashdrill.cli.progress import fault_line, stamped
 from flashdrill.rehearsal.watcher import LiveSecond
+
+KEPT_LINES = 20
+"""Of the log, to be shown again when the window's size has changed."""
 
 
 class LiveView:
@@ -19,6 +25,7 @@ class LiveView:
         self._console = console
         self._story = story
         self._size = console.size
+        self._log: deque[Text] = deque(maxlen=KEPT_LINES)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
@@ -51,7 +58,10 @@ class LiveView:
 
     def draw(self, at_s: float) -> None:
         """Draw everything again."""
-        width, height = self._console.size
+        width, height = size = self._console.size
+        if size != self._size:
+            self._size = size
+            self._wipe()
         self._live.update(Group(*screen(self._story, at_s, width, height)), refresh=True)
 
     def close(self, at_s: float) -> None:
@@ -59,4 +69,11 @@ class LiveView:
         self._live.stop()
 
     def _print(self, at_s: float, text: Text) -> None:
-        self._console.print(stamped(at_s, text), soft_wrap=True)
+        self._log.append(stamped(at_s, text))
+        self._console.print(self._log[-1], soft_wrap=True)
+
+    def _wipe(self) -> None:
+        """Lines of the old width have wrapped, and nobody knows how far up the screen begins: start afresh."""
+        self._live.update(Group())
+        self._console.control(Control.clear(), Control.home())
+        self._console.print(Group(*self._log), soft_wrap=True)
