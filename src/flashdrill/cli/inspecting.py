@@ -1,61 +1,144 @@
-"""`flashdrill validate`, `schema` and `list`: files looked at without starting anything."""
+"""`flashdrill validate` and `schema`: files looked at without starting anything."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flashdrill.cli.completing import complete_scenario_or_plan
-from flashdrill.errors import ConfigError, FlashdrillError
+from flashdrill.cli.output import output_option, put
+from flashdrill.errors import EXIT_USAGE, ConfigError
+
+if TYPE_CHECKING:
+    from flashdrill.model.scenario import Scenario
 
 KINDS = ("scenario", "plan", "traffic", "summary")
 
 
-@click.command()
+@click.command(
+    epilog="""
+Exit codes: 0 all are good; 2 one is not.
+
+\b
+Examples:
+  flashdrill validate scenarios/smoke.yaml
+  flashdrill validate scenarios chaos
+"""
+)
 @click.argument(
-    "files",
+    "paths",
+    metavar="PATH...",
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path),
     shell_complete=complete_scenario_or_plan,
 )
-def validate(files: tuple[Path, ...]) -> int:
-    """Check scenarios, fault plans and traffic models."""
-    from flashdrill.plan.validate import validate_file  # noqa: PLC0415  (a quick --help)
+def validate(paths: tuple[Path, ...]) -> int:
+    """Check scenarios, fault plans and traffic models; of a folder, every YAML file in it.
 
-    failed: FlashdrillError | None = None
-    for path in files:
-        try:
-            click.echo(f"{path}: a valid {validate_file(path)}")
-        except ConfigError as error:
-            click.echo(f"flashdrill: {error}", err=True)
-            failed = error
-    return failed.exit_code if failed else 0
+    A scenario is checked together with the plans that it names. Warnings are about what is allowed and yet likely to
+    be a mistake; they do not fail.
+    """
+    files = list(_files(paths))
+    wrong = sum(not _is_good(path, is_asked=path in paths) for path in files)
+    if not files:
+        raise ConfigError(
+            f"no YAML file in {', '.join(map(str, paths))}", remedy="name a file, or another folder"
+        )
+    if len(files) > 1:
+        click.echo(f"{len(files)} files: {wrong or 'none'} wrong")
+    return EXIT_USAGE if wrong else 0
 
 
-@click.command()
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Every file once, in the order given."""
+    from flashdrill.cli.shelf import yaml_files  # noqa: PLC0415  (a quick --help)
+
+    seen: set[Path] = set()
+    for path in paths:
+        for file in yaml_files(path) if path.is_dir() else [path]:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _is_good(path: Path, *, is_asked: bool) -> bool:
+    """Say what is to be said about a file. One that nobody named may be of another kind."""
+    from flashdrill.plan.validate import is_ours, validate_file  # noqa: PLC0415
+
+    try:
+        if not is_asked and not is_ours(path):
+            click.echo(f"{path}: skipped, neither a scenario, nor a plan, nor a traffic model")
+            return True
+        kind = validate_file(path)
+        warnings = list(_examined(path)) if kind == "scenario" else []
+    except ConfigError as error:
+        click.echo(f"flashdrill: {error}", err=True)
+        return False
+    click.echo(f"{path}: a valid {kind}")
+    for warning in warnings:
+        click.echo(f"{path}: warning: {warning}", err=True)
+    return True
+
+
+def _examined(path: Path) -> Iterator[str]:
+    """What is suspicious about a scenario with its plans. Raises ConfigError for what `run` would refuse."""
+    from flashdrill.plan.faults import load_plan  # noqa: PLC0415
+    from flashdrill.plan.known import known_faults  # noqa: PLC0415
+    from flashdrill.plan.scenario import check_scenario  # noqa: PLC0415
+    from flashdrill.plan.suspicions import (  # noqa: PLC0415
+        awaits_traffic,
+        suspicions,
+        suspicions_of_plan,
+    )
+    from flashdrill.rehearsal.topology import target_names  # noqa: PLC0415
+
+    scenario = check_scenario(path)
+    _ask_backend(scenario)
+    if awaits_traffic(scenario):
+        return
+    yield from suspicions(scenario)
+    kinds, targets = known_faults(), target_names()
+    for plan in scenario.chaos:
+        yield from suspicions_of_plan(load_plan(plan, scenario, kinds, targets), scenario)
+
+
+def _ask_backend(scenario: Scenario) -> None:
+    """Raise ConfigError when the reference backend refuses the scenario's settings."""
+    from flashdrill.stack.backend import check_settings  # noqa: PLC0415
+    from flashdrill.stack.reference import reference_root  # noqa: PLC0415
+
+    if not scenario.backend:
+        return
+    try:
+        check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
+    except ConfigError as error:
+        remedy = "docs/reference/settings.md lists them"
+        raise ConfigError(error.message, path=scenario.path, remedy=remedy) from error
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  flashdrill schema scenario
+  flashdrill schema summary -o summary.schema.json
+"""
+)
 @click.argument("kind", type=click.Choice(KINDS))
-def schema(kind: str) -> int:
-    """Print the JSON Schema of a kind of file."""
+@output_option
+def schema(kind: str, output: Path | None) -> int:
+    """Print the JSON Schema of a kind of file.
+
+    An editor that knows the schema of a scenario or a plan completes its keys and marks mistakes.
+    """
     from flashdrill.plan.schema import schema_for  # noqa: PLC0415
     from flashdrill.report.summary import summary_schema  # noqa: PLC0415
 
     document = summary_schema() if kind == "summary" else schema_for(kind)
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    return 0
-
-
-@click.command(name="list")
-def list_files() -> int:
-    """List the scenarios, plans and runs of the current folder."""
-    for title, pattern in (
-        ("scenarios", "scenarios/**/*.yaml"),
-        ("fault plans", "chaos/plans/*.yaml"),
-        ("runs", "reports/runs/*/summary.json"),
-    ):
-        click.echo(f"{title}:")
-        for path in sorted(Path().glob(pattern)):
-            click.echo(f"  {path.parent if path.name == 'summary.json' else path}")
+    put(json.dumps(document, indent=2, ensure_ascii=False), output)
     return 0

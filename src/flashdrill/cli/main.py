@@ -12,7 +12,8 @@ from flashdrill import __version__
 from flashdrill.cli.comparing import compare
 from flashdrill.cli.completing import PROGRAM, completion
 from flashdrill.cli.importing import import_traffic
-from flashdrill.cli.inspecting import list_files, schema, validate
+from flashdrill.cli.inspecting import schema, validate
+from flashdrill.cli.listing import list_files
 from flashdrill.cli.reporting import report
 from flashdrill.cli.running import run
 from flashdrill.cli.showing import show

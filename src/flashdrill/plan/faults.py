@@ -52,10 +52,11 @@ def load_plan(
     return FaultPlan(entry["name"], path, tuple(faults), entry["description"])
 
 
-def check_plan(path: Path, catalogue: Mapping[str, FaultKind]) -> None:
-    """Raise ConfigError for whatever can be wrong with a plan without a scenario at hand."""
+def check_plan(path: Path, catalogue: Mapping[str, FaultKind]) -> Entry:
+    """The plan in a file as it is written. Raises ConfigError for what can be wrong without a scenario at hand."""
     entry = plan_table(catalogue).read(read_source(path))
     Timetable(entry["faults"], stages=None).check()
+    return entry
 
 
 def merge(plans: Sequence[FaultPlan]) -> FaultPlan:

@@ -71,12 +71,12 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     return _build(path, SCENARIO.read(apply(read_source(path), SCENARIO, overrides)))
 
 
-def check_scenario(path: Path) -> None:
-    """Raise ConfigError unless the file is a scenario; one that awaits `traffic.file` is.
+def check_scenario(path: Path) -> Scenario:
+    """The scenario in a file, also of one that awaits `traffic.file`: an empty stage then stands for the traffic.
 
-    The traffic model then is an empty stage.
+    Raises ConfigError with the line.
     """
-    _build(path, SCENARIO.read(read_source(path)), awaits_traffic=True)
+    return _build(path, SCENARIO.read(read_source(path)), awaits_traffic=True)
 
 
 def scenario_schema() -> dict[str, Any]:

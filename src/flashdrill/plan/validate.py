@@ -8,7 +8,7 @@ from flashdrill.plan.faults import check_plan
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import check_scenario
 from flashdrill.plan.shapes import mapping_of
-from flashdrill.plan.source import read_source
+from flashdrill.plan.source import Node, read_source
 from flashdrill.plan.traffic import read_traffic
 
 _MARKS = {
@@ -33,14 +33,24 @@ def validate_file(path: Path) -> str:
     return kind
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file is any of the kinds. Raises ConfigError when it is not YAML at all."""
+    return _kind(read_source(path)) is not None
+
+
 def kind_of(path: Path) -> str:
     """What a file is, by the keys that only that kind has. Raises ConfigError when it has none."""
     node = read_source(path)
-    entries = mapping_of(node)
-    for kind, marks in _MARKS.items():
-        if any(mark in entries for mark in marks):
-            return kind
+    kind = _kind(node)
+    if kind is not None:
+        return kind
     raise node.fail(
         "neither a scenario, nor a plan, nor a traffic model",
         remedy="a scenario has `locustfile`, a plan `faults`, a traffic model `arrivals_ms`",
     )
+
+
+def _kind(node: Node) -> str | None:
+    entries = mapping_of(node)
+    fitting = (kind for kind, marks in _MARKS.items() if any(mark in entries for mark in marks))
+    return next(fitting, None)
