@@ -21,7 +21,7 @@ MARKS = {
 
 MEANINGS = {
     Conclusion.PASS: "Every invariant holds, every gate passes, every fault took effect and was healed.",
-    Conclusion.FAIL: "An invariant is violated, or a gate failed on figures that can be trusted.",
+    Conclusion.FAIL: "A gate failed, on figures that can be trusted.",
     Conclusion.INCONCLUSIVE: "This run cannot tell. It is neither a pass nor a fail: mend the reason, and repeat it.",
     Conclusion.INTERRUPTED: "The run was stopped before its end; all faults were healed.",
     Conclusion.STACK_FAILED: "The stack could not run; nothing was measured.",
@@ -108,4 +108,8 @@ def mark(result: RunResult) -> str:
 
 def meaning(result: RunResult) -> str:
     """The verdict in a sentence."""
-    return MEANINGS[result.verdict.conclusion]
+    conclusion = result.verdict.conclusion
+    is_violated = any(i.status is InvariantStatus.VIOLATED for i in result.invariants)
+    if conclusion is Conclusion.FAIL and is_violated:
+        return "The system did what it must never do: an invariant is violated."
+    return MEANINGS[conclusion]
