@@ -14,7 +14,7 @@ from typing import Any
 from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.models.formatters import CustomJSTickFormatter
 from bokeh.models.ranges import Range1d
-from bokeh.models.tickers import LogTicker
+from bokeh.models.tickers import FixedTicker
 from bokeh.models.tools import CrosshairTool, HoverTool
 from bokeh.plotting import figure
 
@@ -115,7 +115,8 @@ class Canvas:
 
 def in_time_words(panel: Any) -> None:
     """Label a logarithmic axis of milliseconds the way people say it: 10 ms, 1 s."""
-    panel.yaxis.ticker = LogTicker(mantissas=[1, 3], desired_num_ticks=5, num_minor_ticks=0)
+    panel.yaxis.ticker = FixedTicker(ticks=[m * 10.0**k for k in range(-2, 6) for m in (1, 3)])
+    panel.ygrid.ticker = panel.yaxis.ticker
     panel.yaxis.formatter = CustomJSTickFormatter(code=IN_WORDS)
 
 
