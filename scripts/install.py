@@ -213,7 +213,13 @@ def install(venv: Path, root: Path, teller: Teller) -> None:
         run_step("updating pip", [python, *PIP, "--upgrade", "pip>=25.1"], log, teller)
         what = [f"{root}[reference]", "--group", f"{root / 'pyproject.toml'}:dev"]
         command = [python, *PIP, "--editable", *what]
-        run_step("installing", command, log, teller, lambda: f"{unpacked(venv)} unpacked")
+        before = unpacked(venv)
+
+        def more() -> str:
+            fresh = unpacked(venv) - before
+            return f"{fresh} unpacked" if fresh else ""
+
+        run_step("installing", command, log, teller, more)
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from flashdrill.cli import outcome
 from flashdrill.cli.console import open_console
 from flashdrill.cli.outcome import show_outcome
-from flashdrill.model.result import Conclusion, RunResult
+from flashdrill.model.result import Conclusion, Invariant, InvariantStatus, RunResult
 from flashdrill.rehearsal.watcher import Finished
 from tests.unit.test_next_steps import LOST_ORDER, PASSED
 from tests.unit.test_report import sample
@@ -87,6 +87,16 @@ def test_many_examples_and_reasons_are_cut_short() -> None:
     assert "- reason 7" in text
     assert "- reason 8" not in text
     assert "and 12 more, see summary.md" in text
+
+
+def test_what_is_unknown_never_hides_what_is_wrong() -> None:
+    unknown = InvariantStatus.UNKNOWN
+    doubts = tuple(Invariant(f"doubt-{n}", unknown, "", "no reads") for n in range(9))
+    text = in_a_log(dataclasses.replace(LOST_ORDER, invariants=(*doubts, *LOST_ORDER.invariants)))
+    assert "VIOLATED no-acknowledged-order-lost" in text
+    assert "unknown doubt-2" in text
+    assert "doubt-3" not in text
+    assert "and 6 more unknown, see summary.md" in text
 
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))

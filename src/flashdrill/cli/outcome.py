@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +32,7 @@ COLORS = {Conclusion.PASS: "green", Conclusion.FAIL: "red"}
 OTHER_COLOR = "yellow"
 MOST_REASONS = 8
 MOST_EXAMPLES = 3
+MOST_UNKNOWN = 3
 
 
 def show_outcome(finished: Finished, console: Console) -> None:
@@ -125,9 +126,11 @@ def _orders_line(orders: OperationStats, *, wraps: bool) -> RenderableType:
 def _invariants(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
     holding = sum(i.status is InvariantStatus.HOLDS for i in result.invariants)
     yield _field("invariants", f"{holding} of {len(result.invariants)} hold")
-    for invariant in result.invariants:
-        if invariant.status is not InvariantStatus.HOLDS:
-            yield _hanging("  ", _invariant(invariant), wraps=wraps)
+    violated = [i for i in result.invariants if i.status is InvariantStatus.VIOLATED]
+    unknown = [i for i in result.invariants if i.status is InvariantStatus.UNKNOWN]
+    for invariant in (*violated, *unknown[:MOST_UNKNOWN]):
+        yield _hanging("  ", _invariant(invariant), wraps=wraps)
+    yield from _rest(unknown)
 
 
 def _invariant(invariant: Invariant) -> Text:
@@ -146,9 +149,16 @@ def _gates(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
         return
     passing = sum(gate.status == "pass" for gate in result.gates)
     yield _field("gates", f"{passing} of {len(result.gates)} pass")
-    for gate in result.gates:
-        if gate.status != "pass":
-            yield _hanging("  ", _gate(gate), wraps=wraps)
+    failed = [gate for gate in result.gates if gate.status == "fail"]
+    unknown = [gate for gate in result.gates if gate.status not in ("pass", "fail")]
+    for gate in (*failed, *unknown[:MOST_UNKNOWN]):
+        yield _hanging("  ", _gate(gate), wraps=wraps)
+    yield from _rest(unknown)
+
+
+def _rest(unknown: Sequence[Invariant | GateResult]) -> Iterator[RenderableType]:
+    if len(unknown) > MOST_UNKNOWN:
+        yield Text(f"  and {len(unknown) - MOST_UNKNOWN} more unknown, see summary.md", "dim")
 
 
 def _gate(gate: GateResult) -> Text:

@@ -89,7 +89,7 @@ def _between(story: Story, at_s: float, width: int) -> list[Row]:
     rows += _servers(story, width)
     if story.last is None:
         return rows + _ahead(story, width)
-    rows += stage_rows(story, story.scenario.duration_s, width)
+    rows += stage_rows(story, story.last.t_s, width)
     return rows + outcome_rows(story, story.last)[::2] + _phases(story)
 
 
