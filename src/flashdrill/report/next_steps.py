@@ -113,7 +113,7 @@ def _after_pass(result: RunResult) -> Iterator[Step]:
         )
     yield Step("Is it luck? Let other customers come at other moments.", _other_seed(result))
     yield Step(
-        "Find the limit: a pool of one connection per shard should be named as the bottleneck.",
+        "Make something scarce, and see what is named as the bottleneck: one connection per shard.",
         _again(result, "--set", "backend.pool_size=1"),
     )
     yield from _compare(result)
