@@ -18,7 +18,7 @@ RUN root=$(/opt/venv/bin/python -P -c 'from flashdrill.stack.reference import re
     && find . -name __pycache__ -prune -exec rm -r {} +
 
 FROM python:3.12.13-slim-bookworm
-ARG VERSION
+ARG VERSION=unknown
 LABEL org.opencontainers.image.title="flashdrill" \
       org.opencontainers.image.description="Rehearse a flash sale under faults: load, chaos, order checking, a verdict" \
       org.opencontainers.image.version="${VERSION}" \

@@ -36,6 +36,7 @@ QUEUE_FOLDER, RUNS_FOLDER = f"{STATE_FOLDER}/queue", f"{STATE_FOLDER}/runs"
 REFERENCE_FOLDER = "/opt/flashdrill"
 DASHBOARDS_FOLDER = "/etc/grafana/dashboards"
 
+OPEN_FILES = 65_536  # Locust asks for 10,000 at least
 _LOCUST_RPC_PORT = 5557
 
 HARDENED = Part(
@@ -219,6 +220,7 @@ def _locust(app: Part, crowd: Crowd) -> Part:
             "secrets": ["hmac_secret"],
             "volumes": [f"runs:{RUNS_FOLDER}"],
             "networks": ["front"],
+            "ulimits": {"nofile": OPEN_FILES},
         },
     )
 
