@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi compose secrets containers sample build soak clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ types: $(STAMP)  ## Check types.
 
 openapi: $(STAMP)  ## Write backend/openapi.json from the code.
 	@$(BIN)/python -m backend openapi > backend/openapi.json
+
+reference: $(STAMP)  ## Write docs/reference/ from the code.
+	@$(BIN)/python -m scripts.reference
 
 compose: $(STAMP)  ## Write docker-compose.yml and deploy/ from src/flashdrill/stack/services.py.
 	@$(BIN)/python -m scripts.containers

@@ -30,7 +30,9 @@ class Bandwidth(ToxicFault):
     toxic = "bandwidth"
     canaries = 1
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "rate_kb": Parameter("int", description="kilobytes (1,000 bytes) a second", unit="KB/s"),
+        "rate_kb": Parameter(
+            "int", description="how many kilobytes (1,000 bytes) a second pass", unit="KB/s"
+        ),
         **COMMON,
     }
 

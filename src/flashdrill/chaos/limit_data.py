@@ -25,7 +25,9 @@ class LimitData(ToxicFault):
     toxic = "limit_data"
     canaries = 1
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "bytes": Parameter("int", description="what a connection lets through", unit="bytes"),
+        "bytes": Parameter(
+            "int", description="how many bytes a connection lets through", unit="bytes"
+        ),
         **COMMON,
     }
 

@@ -20,7 +20,7 @@ class ResetPeer(ToxicFault):
     kind = "reset_peer"
     toxic = "reset_peer"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "timeout": Parameter("duration", 0.0, "from the first data to the reset", "s"),
+        "timeout": Parameter("duration", 0.0, "the time from the first data to the reset", "s"),
         **COMMON,
     }
 

@@ -27,9 +27,11 @@ class Slicer(ToxicFault):
     toxic = "slicer"
     canaries = 1
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "average_size": Parameter("int", description="of a piece", unit="bytes"),
-        "size_variation": Parameter("int", 0, "either way", "bytes"),
-        "delay": Parameter("duration", 0.0, "between two pieces", "s"),
+        "average_size": Parameter(
+            "int", description="the size of a piece, on average", unit="bytes"
+        ),
+        "size_variation": Parameter("int", 0, "how much smaller or larger a piece may be", "bytes"),
+        "delay": Parameter("duration", 0.0, "the pause between two pieces", "s"),
         **COMMON,
     }
 

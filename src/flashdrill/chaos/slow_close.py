@@ -22,7 +22,9 @@ class SlowClose(ToxicFault):
     kind = "slow_close"
     toxic = "slow_close"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "delay": Parameter("duration", description="of the end", unit="s"),
+        "delay": Parameter(
+            "duration", description="how long the end of a connection is delayed", unit="s"
+        ),
         **COMMON,
     }
 

@@ -25,7 +25,9 @@ class Timeout(ToxicFault):
     kind = "timeout"
     toxic = "timeout"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "timeout": Parameter("duration", 0.0, "closes after it; 0s: never", "s"),
+        "timeout": Parameter(
+            "duration", 0.0, "how long until the connection is closed; 0s: never", "s"
+        ),
         **COMMON,
     }
 

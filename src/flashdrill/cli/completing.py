@@ -23,6 +23,7 @@ To install it, once (then open a new shell):
   zsh   flashdrill completion zsh > ~/.flashdrill-complete.zsh
         echo '. ~/.flashdrill-complete.zsh' >> ~/.zshrc
   fish  flashdrill completion fish > ~/.config/fish/completions/flashdrill.fish
+
 \b
 Only for this shell:
   source <(flashdrill completion bash)

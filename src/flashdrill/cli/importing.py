@@ -12,7 +12,14 @@ def import_traffic() -> None:
     """Turn recorded traffic into a traffic model (traffic.yaml)."""
 
 
-@import_traffic.command()
+@import_traffic.command(
+    epilog="""
+\b
+Examples:
+  flashdrill import jtl results.jtl -o traffic.yaml
+  flashdrill import jtl results.jtl -o traffic.yaml --map 'Fetch*=browse' --map Order=buy
+"""
+)
 @click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "-o",

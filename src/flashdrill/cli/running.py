@@ -12,8 +12,19 @@ import click
 from flashdrill.cli.completing import complete_plan, complete_scenario
 from flashdrill.errors import ConfigError
 
+EPILOG = """
+Exit codes: 0 pass; 1 fail; 2 wrong usage or configuration; 3 inconclusive; 4 the stack could not run; 130 interrupted,
+after healing.
 
-@click.command()
+\b
+Examples:
+  flashdrill run scenarios/smoke.yaml
+  flashdrill run scenarios/flash_sale.yaml --seed 3 --chaos chaos/plans/promotion_night.yaml
+  flashdrill run scenarios/smoke.yaml --no-chaos --set backend.defect=oversell
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.argument(
     "scenario",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -14,7 +14,14 @@ from flashdrill.errors import ConfigError
 OPS, EVENTS = "ops.parquet", "events.jsonl"
 
 
-@click.command()
+@click.command(
+    epilog="""
+\b
+Examples:
+  flashdrill show reports/latest hot-1
+  flashdrill show reports/latest shard-timeout --most 10
+"""
+)
 @click.argument("run_folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("wanted", metavar="ID")
 @click.option("--most", default=40, show_default=True, help="Operations to print.")

@@ -16,7 +16,14 @@ state_option = click.option(
 )
 
 
-@click.command()
+@click.command(
+    epilog="""
+\b
+Examples:
+  flashdrill up
+  flashdrill up --toxiproxy real
+"""
+)
 @state_option
 @click.option(
     "--toxiproxy",
@@ -33,7 +40,13 @@ def up(state: Path, toxiproxy: str) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""
+\b
+Example:
+  flashdrill down
+"""
+)
 @state_option
 def down(state: Path) -> int:
     """Stop the stack that `flashdrill up` started."""
@@ -44,7 +57,13 @@ def down(state: Path) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""
+\b
+Example:
+  flashdrill status
+"""
+)
 @state_option
 def status(state: Path) -> int:
     """Say what runs where; exit code 4 when something is down."""

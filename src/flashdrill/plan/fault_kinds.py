@@ -118,7 +118,7 @@ COMMON: dict[str, Field] = {
 def _fields(parameters: Mapping[str, Parameter]) -> dict[str, Field]:
     return {
         name: Field(
-            _shape(parameter),
+            shape_of(parameter),
             parameter.description,
             is_required=parameter.is_required,
             default=parameter.default,
@@ -127,7 +127,7 @@ def _fields(parameters: Mapping[str, Parameter]) -> dict[str, Field]:
     }
 
 
-def _shape(parameter: Parameter) -> Shape:
+def shape_of(parameter: Parameter) -> Shape:
     """How the parameter is written; a text that lists its choices takes no other."""
     if parameter.type == "text" and "|" in parameter.unit:
         choices = parameter.unit.split("|")

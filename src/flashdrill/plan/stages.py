@@ -10,7 +10,7 @@ from flashdrill.plan.source import Node
 from flashdrill.plan.table import Entry, Field, Table
 
 NAMED = Text(NAME, "a name (letters, digits, - and _, starting with a letter)")
-_RAMP = Table(
+RAMP = Table(
     "a ramp",
     {
         "from": Field(RATE, "rate at the stage's start", is_required=True),
@@ -25,14 +25,14 @@ class RateOrRamp:
     def read(self, node: Node) -> tuple[float, float]:
         """The rates at the stage's start and end, per second."""
         if isinstance(node.content, dict):
-            ramp = _RAMP.read(node)
+            ramp = RAMP.read(node)
             return ramp["from"], ramp["to"]
         rate = RATE.read(node)
         return rate, rate
 
     def schema(self) -> dict[str, Any]:
         """Either of the two."""
-        return {"anyOf": [RATE.schema(), _RAMP.schema()]}
+        return {"anyOf": [RATE.schema(), RAMP.schema()]}
 
 
 STAGE = Table(

@@ -17,8 +17,11 @@ from flashdrill.model.result import (
     RunResult,
     StageValidity,
 )
+from flashdrill.report.meanings import MEANINGS
+from flashdrill.report.parts import PARTS
 
 SCHEMA_ID = "flashdrill-summary/1"
+_REF = "#/$defs/{name}"
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -92,6 +95,21 @@ def write_summary(result: RunResult, path: Path) -> None:
 
 
 def summary_schema() -> dict[str, Any]:
-    """The JSON Schema of `summary.json`."""
-    schema = msgspec.json.schema(Summary)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    """The JSON Schema of `summary.json`, with the meaning of every key."""
+    _, components = msgspec.json.schema_components((Summary, *PARTS.values()), ref_template=_REF)
+    for place, part in PARTS.items():
+        name, _, key = place.partition(".")
+        found = components[name]["properties"][key]
+        if found.get("type") == "array":
+            found["items"] = {"$ref": _REF.format(name=part.__name__)}
+        else:
+            components[name]["properties"][key] = {"$ref": _REF.format(name=part.__name__)}
+    for name, component in components.items():
+        for key, document in component.get("properties", {}).items():
+            document["description"] = MEANINGS.get(name, {}).get(key, "")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "flashdrill summary",
+        "$ref": _REF.format(name=Summary.__name__),
+        "$defs": components,
+    }

@@ -1,0 +1,113 @@
+"""scenario.md: the keys of a scenario, and how values are written in every file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flashdrill.plan.quantities import (
+    DURATION_EXAMPLES,
+    PRICE_EXAMPLE,
+    RATE_EXAMPLES,
+    SHARE_EXAMPLES,
+    SIZE_EXAMPLES,
+)
+from flashdrill.plan.recording import TRAFFIC_USE
+from flashdrill.plan.scenario import LIMITS, SCENARIO
+from flashdrill.plan.stages import RAMP, STAGE
+from flashdrill.plan.world import PRODUCT, WORLD
+from flashdrill.report.tables import table
+from scripts.reference.keys import Keys, section
+
+SECTIONS: dict[str, Keys] = {
+    "keys of a scenario": Keys(
+        SCENARIO,
+        {
+            "name": "name: flash_sale",
+            "description": "description: Three hot products sell out",
+            "locustfile": "locustfile: flash_sale.py",
+            "seed": "seed: 7",
+            "time_scale": "time_scale: 10",
+            "chaos": "chaos: [../chaos/plans/smoke.yaml]",
+            "backend": "backend: {pool_size: 8}",
+            "world": "",
+            "parameters": "parameters: {double_click_share: 0.03}",
+            "stages": "",
+            "traffic": "",
+            "gates": "gates: [p99(place_order) < 800ms during rush, recovery < 30s]",
+            "limits": "limits: {in_flight: 1024}",
+        },
+    ),
+    "the world": Keys(
+        WORLD,
+        {
+            "users": "users: 5000",
+            "products": 'products: [{sku: hot-1, price: "19.99", stock: 60}]',
+        },
+    ),
+    "a product": Keys(
+        PRODUCT,
+        {
+            "sku": 'sku: "cold-{n}"',
+            "count": "count: 20",
+            "price": 'price: "19.99"',
+            "stock": "stock: 2000",
+            "weight": "weight: 2.5",
+        },
+    ),
+    "a stage": Keys(
+        STAGE,
+        {
+            "name": "name: rush",
+            "duration": "duration: 30s",
+            "arrivals": "arrivals: {browse: 600/min, buy: {from: 40/s, to: 160/s}}",
+        },
+    ),
+    "a ramp": Keys(RAMP, {"from": "from: 40/s", "to": "to: 160/s"}),
+    "traffic": Keys(
+        TRAFFIC_USE,
+        {
+            "file": "file: traffic.yaml",
+            "speed": "speed: 5",
+            "map": 'map: {"Fetch*": browse}',
+            "tail": "tail: 2s",
+        },
+    ),
+    "limits": Keys(
+        LIMITS,
+        {
+            "in_flight": "in_flight: 1024",
+            "request_timeout": "request_timeout: 5s",
+            "max_attempts": "max_attempts: 6",
+            "drain_timeout": "drain_timeout: 2m",
+        },
+    ),
+}
+QUANTITIES = (
+    ("duration", "a number and `ms`, `s`, `m` or `h`", DURATION_EXAMPLES),
+    ("rate", "a number and `/s`, `/min` or `/h`", RATE_EXAMPLES),
+    ("share", "a percentage, or a number from 0 to 1", SHARE_EXAMPLES),
+    ("size", "a number and `B`, `KB` or `MB` (powers of 1024)", SIZE_EXAMPLES),
+    ("price", "a decimal in quotes, without decimals or with two", PRICE_EXAMPLE),
+    ("name", "a letter, then up to 63 letters, digits, `-` and `_`", "shard-timeout"),
+)
+
+
+def lines() -> Iterator[str]:
+    """The page."""
+    yield "# Scenario"
+    yield ""
+    yield (
+        "What the crowd does, for how long, and what must hold: a YAML file in `scenarios/`. Unknown keys and values "
+        "out of range are refused with file and line: `flashdrill validate FILE`. `flashdrill schema scenario` prints "
+        "the same as JSON Schema. Keys can be set for one run: `--set limits.in_flight=100`."
+    )
+    yield ""
+    yield "A scenario has either `stages` or `traffic`."
+    yield ""
+    for noun, keys in SECTIONS.items():
+        yield from section(noun, keys)
+    yield "## How values are written"
+    yield ""
+    yield "The same in every file. A number without its unit is refused where a unit is expected."
+    yield ""
+    yield from table(("value", "form", "examples"), QUANTITIES)
