@@ -85,6 +85,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("flashdrill validate ni", ["plain,chaos/plans/night.yaml"]),
         ("flashdrill report ", ["plain,latest", "plain,previous", "plain,20260127T1-smoke"]),
         ("flashdrill compare latest 2026", ["plain,20260127T1-smoke"]),
+        ("flashdrill show pre", ["plain,previous"]),
         ("flashdrill schema s", ["plain,scenario", "plain,summary"]),
         ("flashdrill report --format j", ["plain,json", "plain,junit"]),
         ("flashdrill nothing", []),

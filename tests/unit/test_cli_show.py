@@ -96,4 +96,4 @@ def test_what_is_not_there_is_said(
     assert invoke(["show", str(run_folder), "nobody"]) == 2
     assert "has the id 'nobody'" in capsys.readouterr().err
     assert invoke(["show", str(tmp_path / "no-run"), "x"]) == 2
-    assert "is not the folder of a run" in capsys.readouterr().err
+    assert "no-run'" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from flashdrill.cli.main import invoke
+from flashdrill.errors import StackError
 from flashdrill.model.faults import FaultPlan, PlannedFault
 from flashdrill.model.scenario import Arrivals, Gate, Limits, RecordedArrivals, Scenario, Stage
 from flashdrill.plan.suspicions import awaits_traffic, peak_of, suspicions, suspicions_of_plan
@@ -106,6 +107,19 @@ def test_the_backend_is_asked_about_its_settings(
     told = capsys.readouterr().err
     assert "scenarios/small.yaml: the backend refuses its settings" in told
     assert "pool_sise" in told
+
+
+def test_a_backend_that_cannot_be_asked_is_a_warning(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(root: Path, settings: object) -> None:
+        raise StackError("no module named asyncpg")
+
+    monkeypatch.setattr("flashdrill.stack.backend.check_settings", broken)
+    scenario = here / "scenarios/small.yaml"
+    scenario.write_text(scenario.read_text() + "backend: {pool_size: 4}\n")
+    assert invoke(["validate", "scenarios/small.yaml"]) == 0
+    assert "could not be asked about its settings: no module" in capsys.readouterr().err
 
 
 def test_warnings_do_not_fail(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import click
 
 from flashdrill.cli.completing import complete_scenario_or_plan
 from flashdrill.cli.output import output_option, put
-from flashdrill.errors import EXIT_USAGE, ConfigError
+from flashdrill.errors import EXIT_USAGE, ConfigError, StackError
 
 if TYPE_CHECKING:
     from flashdrill.model.scenario import Scenario
@@ -98,7 +98,7 @@ def _examined(path: Path) -> Iterator[str]:
     from flashdrill.rehearsal.topology import target_names  # noqa: PLC0415
 
     scenario = check_scenario(path)
-    _ask_backend(scenario)
+    yield from _settings(scenario)
     if awaits_traffic(scenario):
         return
     yield from suspicions(scenario)
@@ -107,7 +107,7 @@ def _examined(path: Path) -> Iterator[str]:
         yield from suspicions_of_plan(load_plan(plan, scenario, kinds, targets), scenario)
 
 
-def _ask_backend(scenario: Scenario) -> None:
+def _settings(scenario: Scenario) -> Iterator[str]:
     """Raise ConfigError when the reference backend refuses the scenario's settings."""
     from flashdrill.stack.backend import check_settings  # noqa: PLC0415
     from flashdrill.stack.reference import reference_root  # noqa: PLC0415
@@ -119,6 +119,8 @@ def _ask_backend(scenario: Scenario) -> None:
     except ConfigError as error:
         remedy = "docs/reference/settings.md lists them"
         raise ConfigError(error.message, path=scenario.path, remedy=remedy) from error
+    except StackError as error:
+        yield f"the backend could not be asked about its settings: {error.message}"
 
 
 @click.command(

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from flashdrill.cli.completing import complete_run
 from flashdrill.errors import ConfigError
 
 OPS, EVENTS = "ops.parquet", "events.jsonl"
@@ -18,30 +19,32 @@ OPS, EVENTS = "ops.parquet", "events.jsonl"
     epilog="""
 \b
 Examples:
-  flashdrill show reports/latest hot-1
-  flashdrill show reports/latest shard-timeout --most 10
+  flashdrill show latest hot-1
+  flashdrill show latest shard-timeout --most 10
 """
 )
-@click.argument("run_folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", shell_complete=complete_run)
 @click.argument("wanted", metavar="ID")
 @click.option("--most", default=40, show_default=True, help="Operations to print.")
-def show(run_folder: Path, wanted: str, most: int) -> int:
-    """Print every operation and event of a run that has ID.
+def show(run: str, wanted: str, most: int) -> int:
+    """Print every operation and event of RUN that has ID.
 
-    ID is an order, an idempotency key, a product, a transaction, a customer, a fault or a server. Times are
-    seconds since the run's first operation was due.
+    RUN is `latest`, `previous`, the beginning of a run's name, or its folder. ID is an order, an idempotency key, a
+    product, a transaction, a customer, a fault or a server. Times are seconds since the run's first operation was due.
     """
     from flashdrill.analysis.mentions import mentions  # noqa: PLC0415  (a quick --help)
     from flashdrill.model.history import read_ops  # noqa: PLC0415
+    from flashdrill.report.runs import find_run  # noqa: PLC0415
 
-    path = run_folder / OPS
+    folder = Path(run) if (Path(run) / OPS).is_file() else find_run(run)
+    path = folder / OPS
     if not path.is_file():
-        raise ConfigError(f"{run_folder} is not the folder of a run", remedy="see flashdrill list")
+        raise ConfigError(f"{folder} has no {OPS}", remedy="see flashdrill list runs")
     ops = read_ops(path)
     found = mentions(ops, wanted)
-    events = list(_events(run_folder / EVENTS, wanted))
+    events = list(_events(folder / EVENTS, wanted))
     if not found.num_rows and not events:
-        raise ConfigError(f"nothing in {run_folder} has the id {wanted!r}")
+        raise ConfigError(f"nothing in {folder} has the id {wanted!r}")
     first_ns = min(ops["due_ns"].to_pylist(), default=0)
     for op in found.slice(0, most).to_pylist():
         click.echo(_operation(op, first_ns))
