@@ -23,6 +23,7 @@ from flashdrill.report.figure import (
     legend_above,
 )
 from flashdrill.report.lanes import Bar, lanes, of_stages_and_faults, of_states
+from flashdrill.report.thinning import thinned
 
 OUTCOMES = (
     ("ok", "ok_per_s", GREEN),
@@ -44,23 +45,23 @@ class Panel:
 
 def panels(result: RunResult) -> dict[str, Panel]:
     """The panels by name, in the order in which the page shows them. Nothing when no second was recorded."""
-    line = result.timeline
+    line, width = thinned(result.timeline)
     if not line.t_s:
         return {}
-    end_s = max(line.t_s[-1] + 1, result.duration_s)
+    end_s = max(line.t_s[-1] + width, result.duration_s)
     timetable = of_stages_and_faults(result.stages, result.faults)
     states = of_states(_chosen(line.series, ("breaker", "level")), end_s)
     names = [bar.lane for bar in (*timetable, *states)]
     canvas = Canvas.of(end_s, result.faults, result.stages, names)
     drawn = {
         "timetable": _timetable(timetable, canvas),
-        "rate": _rate(line, canvas),
+        "rate": _rate(line, canvas, width),
         "response": _response(line, canvas),
-        "outcomes": _outcomes(line, canvas),
+        "outcomes": _outcomes(line, canvas, width),
         "states": _states(states, canvas),
         "queue": _queue(line, canvas),
         "cpu": _cpu(line, canvas),
-        "lateness": _lateness(result, canvas),
+        "lateness": _lateness(result, line, canvas),
     }
     figures = [panel.figure for panel in drawn.values() if panel.figure is not None]
     figures[-1].xaxis.axis_label = "seconds since the start"
@@ -75,13 +76,13 @@ def _timetable(bars: Sequence[Bar], canvas: Canvas) -> Panel:
     return Panel("Stages and faults", note, lanes(canvas, "timetable", bars))
 
 
-def _rate(line: Timeline, canvas: Canvas) -> Panel:
+def _rate(line: Timeline, canvas: Canvas, width: int) -> Panel:
     panel = canvas.panel("rate", height=170, unit="per second")
     panel.y_range.start = 0
     # A step lasts until the next point: the last second needs one more to be seen.
     source = ColumnDataSource(
         {
-            "t": [*line.t_s, line.t_s[-1] + 1],
+            "t": [*line.t_s, line.t_s[-1] + width],
             "due": [*line.due_per_s, line.due_per_s[-1]],
             "sent": [*line.sent_per_s, line.sent_per_s[-1]],
         }
@@ -102,6 +103,8 @@ def _rate(line: Timeline, canvas: Canvas) -> Panel:
     hover(panel, ("second", "@t"), ("due", "@due"), ("sent", "@sent"), renderers=[due])
     legend_above(panel)
     note = "Operations that were due, and that left. A thin line apart from the thick one is a late generator."
+    if width > 1:
+        note += f" Each point stands for {width} s: rates are means, percentiles those of the worst second."
     return Panel("Arrivals", note, panel)
 
 
@@ -133,18 +136,18 @@ def _response(line: Timeline, canvas: Canvas) -> Panel:
     return Panel("Response time", note, panel)
 
 
-def _outcomes(line: Timeline, canvas: Canvas) -> Panel:
+def _outcomes(line: Timeline, canvas: Canvas, width: int) -> Panel:
     panel = canvas.panel("outcomes", height=190, unit="per second")
     panel.y_range.start = 0
     met = [(n, attribute, c) for n, attribute, c in OUTCOMES if any(getattr(line, attribute))]
     shown = met or list(OUTCOMES[:1])
     names = [name for name, _, _ in shown]
     data = {name: getattr(line, attribute) for name, attribute, _ in shown}
-    source = ColumnDataSource({"t": [t + 0.5 for t in line.t_s], "second": line.t_s, **data})
+    source = ColumnDataSource({"t": [t + width / 2 for t in line.t_s], "second": line.t_s, **data})
     stacks = panel.vbar_stack(
         names,
         x="t",
-        width=0.98,
+        width=0.98 * width,
         line_color=None,
         source=source,
         color=[c for _, _, c in shown],
@@ -188,9 +191,9 @@ def _cpu(line: Timeline, canvas: Canvas) -> Panel:
     return Panel(title, note, panel)
 
 
-def _lateness(result: RunResult, canvas: Canvas) -> Panel:
+def _lateness(result: RunResult, line: Timeline, canvas: Canvas) -> Panel:
     title = "Lateness of the generator"
-    points = [(t, v * 1000) for t, v in result.timeline.series.get("lateness generator", ())]
+    points = [(t, v * 1000) for t, v in line.series.get("lateness generator", ())]
     if not points:
         return Panel(title, "It was not recorded.")
     panel = canvas.panel("lateness", height=150, y_axis_type="log")
