@@ -120,7 +120,8 @@ def _settings(scenario: Scenario) -> Iterator[str]:
         remedy = "docs/reference/settings.md lists them"
         raise ConfigError(error.message, path=scenario.path, remedy=remedy) from error
     except StackError as error:
-        yield f"the backend could not be asked about its settings: {error.message}"
+        last_line = error.message.strip().splitlines()[-1]  # above it, a traceback of the backend's
+        yield f"the backend could not be asked about its settings: {last_line}"
 
 
 @click.command(
