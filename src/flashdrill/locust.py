@@ -1,14 +1,57 @@
 """What a locustfile imports: `from flashdrill.locust import OpenCrowd, Session, journey`.
 
-Importing it patches the sockets of this process (gevent): it is for locustfiles only.
+Importing it patches the sockets of this process (gevent): it is for locustfiles only. The same locustfile runs as the
+harness' child (`flashdrill run`), and under Locust's own command line, alone or with master and workers
+(docs/locust.md).
 """
 
 from __future__ import annotations
 
-from flashdrill.load.crowd import OpenCrowd, journey
+import os
+import sys
+from typing import Any
+
+from locust import events
+from locust.env import Environment
+
+from flashdrill.errors import FlashdrillError
+from flashdrill.load import party
+from flashdrill.load.crowd import OpenCrowd as _HarnessCrowd
+from flashdrill.load.crowd import journey
 from flashdrill.load.operations import Answer, Call, Retry
+from flashdrill.load.player import Player
 from flashdrill.load.session import Session
+from flashdrill.load.spec import CROWD_ENV
 from flashdrill.model.op import Outcome
 from flashdrill.model.scenario import Product
+from flashdrill.plan.crowd import orders_from
 
 __all__ = ["Answer", "Call", "OpenCrowd", "Outcome", "Product", "Retry", "Session", "journey"]
+
+
+class OpenCrowd(_HarnessCrowd):
+    """Customers who come when they are due, not when the server has time for them.
+
+    Subclass it in a locustfile and mark its journeys: methods that take a `Session`. When anybody comes is said by
+    the scenario; how many users Locust is told to have does not matter.
+    """
+
+    abstract = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__dict__.get("abstract", False):
+            init: Any = events.init
+            init.add_listener(cls._stand_alone)
+
+    @classmethod
+    def _stand_alone(cls, environment: Environment, **_: object) -> None:
+        """Without a harness Locust's own processes play the scenario."""
+        if os.environ.get(CROWD_ENV):
+            return
+        try:
+            orders = orders_from(os.environ)
+        except FlashdrillError as error:
+            print(f"flashdrill: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
+        party.attach(environment, Player(orders, cls(environment)))

@@ -17,7 +17,7 @@ import gevent
 from locust import User, task
 from locust.exception import StopUser
 
-from flashdrill.errors import ConfigError, FlashdrillError
+from flashdrill.errors import FlashdrillError
 from flashdrill.load.driver import Driver, Journey
 from flashdrill.load.session import Session
 from flashdrill.load.spec import CROWD_ENV, CrowdSpec, read_spec
@@ -25,6 +25,8 @@ from flashdrill.model.op import Op, Outcome
 
 _MARK = "__flashdrill_journey__"
 _Method = TypeVar("_Method", bound=Callable[[Any, Session], object])
+
+STAND_BY_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,10 @@ class OpenCrowd(User):
 
     @task
     def crowd(self) -> None:
-        """The only task: the whole crowd, once."""
+        """The only task: the whole crowd, once. Without a harness the process plays its share by itself (party.py)."""
+        if not os.environ.get(CROWD_ENV):
+            while True:
+                gevent.sleep(STAND_BY_S)
         try:
             self._gather()
         except FlashdrillError as error:
@@ -69,8 +74,8 @@ class OpenCrowd(User):
         raise StopUser
 
     def _gather(self) -> None:
-        self.spec = _given_spec()
-        driver = Driver(self.spec, self._bound_journeys(), on_ended=self._tell_locust)
+        self.spec = read_spec(Path(os.environ[CROWD_ENV]))
+        driver = Driver(self.spec, self.journeys_for(self.spec), on_ended=self.tell_locust)
         self.environment.events.quitting.add_listener(self._closer(driver))
         driver.ready()
         try:
@@ -84,10 +89,13 @@ class OpenCrowd(User):
             driver.close()
         self.environment.process_exit_code = 0
 
-    def _bound_journeys(self) -> dict[str, Journey]:
+    def journeys_for(self, spec: CrowdSpec) -> dict[str, Journey]:
+        """The journeys by name, ready for this run."""
+        self.spec = spec
         return {name: getattr(self, name) for name in self.journeys()}
 
-    def _tell_locust(self, op: Op) -> None:
+    def tell_locust(self, op: Op) -> None:
+        """Let Locust count an operation that has ended: the response time is that from when it was due."""
         is_expected = op.outcome is Outcome.OK or op.is_refusal
         self.environment.events.request.fire(
             request_type=op.journey,
@@ -111,13 +119,3 @@ class OpenCrowd(User):
                 )
 
         return close
-
-
-def _given_spec() -> CrowdSpec:
-    path = os.environ.get(CROWD_ENV, "")
-    if not path:
-        raise ConfigError(
-            f"{CROWD_ENV} is not set: this locustfile is driven by flashdrill",
-            remedy="run `flashdrill run SCENARIO`",
-        )
-    return read_spec(Path(path))

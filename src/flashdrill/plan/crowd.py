@@ -1,0 +1,101 @@
+"""A crowd without a harness: what plain Locust is told by its environment.
+
+| variable                    | meaning                                                                       |
+|-----------------------------|-------------------------------------------------------------------------------|
+| FLASHDRILL_SCENARIO         | the scenario: who comes when                                                  |
+| FLASHDRILL_BACKEND_URL      | where the service is                                                          |
+| FLASHDRILL_PAYMENT_URL      | where payment callbacks go; without it, to the service                        |
+| FLASHDRILL_HMAC_SECRET_FILE | a file with the secret that signs the callbacks                               |
+| FLASHDRILL_RUN_DIR          | a folder that gets one folder a run; without it, a temporary one              |
+| FLASHDRILL_SEED             | another seed than the scenario's                                              |
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.shares import Orders, Share
+from flashdrill.load.spec import CROWD_ENV, CrowdSpec
+from flashdrill.plan.scenario import load_scenario
+
+SCENARIO, BACKEND, PAYMENT, SECRET_FILE, RUN_DIR, SEED = (
+    f"FLASHDRILL_{name}"
+    for name in ("SCENARIO", "BACKEND_URL", "PAYMENT_URL", "HMAC_SECRET_FILE", "RUN_DIR", "SEED")
+)
+
+
+def orders_from(environment: Mapping[str, str]) -> Orders:
+    """What is to be played. Raises ConfigError that names the variable."""
+    if not environment.get(SCENARIO):
+        raise ConfigError(
+            f"neither {SCENARIO} nor {CROWD_ENV} is set: this locustfile does not know who comes when",
+            remedy=f"run `flashdrill run SCENARIO`, or set {SCENARIO} to a scenario's file",
+        )
+    seed = environment.get(SEED)
+    scenario = load_scenario(Path(environment[SCENARIO]), (f"seed={seed}",) if seed else ())
+    backend = _url(environment, BACKEND)
+    payment = _url(environment, PAYMENT) if environment.get(PAYMENT) else backend
+    secret = _secret(_wanted(environment, SECRET_FILE))
+    place = _folder(environment.get(RUN_DIR, ""))
+
+    def spec(share: Share) -> CrowdSpec:
+        began = datetime.fromtimestamp(share.epoch_ns / 1e9, UTC)
+        folder = place / f"{began:%Y%m%dT%H%M%S.%fZ}-{scenario.name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return CrowdSpec.from_scenario(
+            scenario,
+            base_url=backend,
+            payment_url=payment,
+            hmac_secret=secret,
+            folder=folder,
+            worker=share.worker,
+            workers=share.workers,
+        )
+
+    return Orders(spec, scenario.gates)
+
+
+def _wanted(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise ConfigError(
+            f"{name} is not set", remedy="docs/locust.md lists what plain Locust needs"
+        )
+    return value
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    url = _wanted(environment, name).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        raise ConfigError(f"{name}: {url!r} is not an address such as http://127.0.0.1:8080")
+    return url
+
+
+def _secret(path: str) -> str:
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{SECRET_FILE}: {error}") from error
+    if not secret:
+        raise ConfigError(f"{SECRET_FILE}: {path} is empty")
+    return secret
+
+
+def _folder(path: str) -> Path:
+    if not path:
+        return Path(tempfile.mkdtemp(prefix="flashdrill-"))
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{RUN_DIR}: {error}") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{RUN_DIR}: {folder} cannot be written")
+    return folder

@@ -1,0 +1,58 @@
+"""What plain Locust is told by its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.shares import Share
+from flashdrill.plan.crowd import orders_from
+
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "smoke.yaml"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "secret").write_text("of-the-test\n")
+    return {
+        "FLASHDRILL_SCENARIO": str(SCENARIO),
+        "FLASHDRILL_BACKEND_URL": "http://127.0.0.1:8080/",
+        "FLASHDRILL_HMAC_SECRET_FILE": str(tmp_path / "secret"),
+        "FLASHDRILL_RUN_DIR": str(tmp_path / "runs"),
+    }
+
+
+def test_two_workers_of_a_run_share_a_folder_and_no_file(
+    told: dict[str, str], tmp_path: Path
+) -> None:
+    orders = orders_from(told | {"FLASHDRILL_SEED": "99"})
+    first, second = (orders.spec(Share(1_700_000_000_000_000_000, n, 2)) for n in range(2))
+    assert first.payment_url == first.base_url == "http://127.0.0.1:8080"
+    assert first.hmac_secret == "of-the-test"
+    assert (first.seed, first.worker, first.workers) == (99, 0, 2)
+    assert Path(first.ops_path).parent == Path(second.ops_path).parent
+    assert Path(first.ops_path).parent == tmp_path / "runs" / "20231114T221320.000000Z-smoke"
+    assert first.ops_path != second.ops_path
+    assert first.live_path != second.live_path
+    assert orders.gates, "the gates set the limits of lateness"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"FLASHDRILL_SCENARIO": ""}, "FLASHDRILL_SCENARIO"),
+        ({"FLASHDRILL_SCENARIO": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"FLASHDRILL_BACKEND_URL": ""}, "FLASHDRILL_BACKEND_URL is not set"),
+        ({"FLASHDRILL_BACKEND_URL": "shop:80"}, "FLASHDRILL_BACKEND_URL: 'shop:80'"),
+        ({"FLASHDRILL_PAYMENT_URL": "http://x/pay"}, "FLASHDRILL_PAYMENT_URL"),
+        ({"FLASHDRILL_HMAC_SECRET_FILE": ""}, "FLASHDRILL_HMAC_SECRET_FILE is not set"),
+        ({"FLASHDRILL_HMAC_SECRET_FILE": "/nowhere"}, "FLASHDRILL_HMAC_SECRET_FILE"),
+        ({"FLASHDRILL_RUN_DIR": "/dev/null/x"}, "FLASHDRILL_RUN_DIR"),
+        ({"FLASHDRILL_SEED": "many"}, "seed"),
+    ],
+)
+def test_a_mistake_is_named(told: dict[str, str], change: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        orders_from(told | change)
