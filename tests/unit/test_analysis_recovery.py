@@ -96,9 +96,10 @@ def test_what_shows_long_after_the_fault_is_not_its_sign() -> None:
     assert one([*QUIET, operation(21, **UNKNOWN)]).detect_s is None
 
 
-def test_slow_answers_detect_a_latency_and_nothing_else() -> None:
+@pytest.mark.parametrize("slowing", [LATENCY, replace(FAULT, kind="pause")])
+def test_slow_answers_detect_what_slows_down_and_nothing_else(slowing: FaultRecord) -> None:
     ops = [*steady(0, 10), *steady(10, 15, took_s=0.2), *steady(15, 30)]
-    assert one(ops, LATENCY).detect_s == pytest.approx(0.2)
+    assert one(ops, slowing).detect_s == pytest.approx(0.2)
     assert one(ops, FAULT).detect_s is None
 
 

@@ -71,6 +71,6 @@ def load_catalogue(reports: Path) -> Catalogue:
         raise ConfigError(
             f"the catalogue of resources cannot be read: {error}",
             path=path,
-            remedy="compare it with the one that `flashdrill init --reference` writes",
+            remedy="compare it with the reference's, in reports/ of the repository or of the wheel",
         ) from error
     return Catalogue(document.counters, document.resources, remedies)

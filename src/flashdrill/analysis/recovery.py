@@ -43,7 +43,7 @@ BEFORE_NS = 10_000_000_000
 ENOUGH = 20
 DETECT_GRACE_NS = 5_000_000_000
 HEALTHY_STATES = frozenset({"closed", "0", "0.0"})
-SLOWING = ("latency", "slow", "bandwidth", "jitter", "delay", "slicer")
+SLOWING = ("latency", "slow", "bandwidth", "jitter", "delay", "slicer", "pause")
 
 
 def measure(
