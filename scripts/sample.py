@@ -1,6 +1,7 @@
 """Keep a sample: rehearse the flash sale once, and put what it left into reports/sample/ and the README.
 
     make sample
+    python scripts/sample.py --rebuild    # no run: the kept one's report and pictures again, from today's templates
 
 Kept are the run's reports and records, without logs, and two pictures of the report (they need Chromium). Between the
 README's markers stand the run's own output and figures. Unless the run passes nothing is changed.
@@ -21,12 +22,8 @@ README = ROOT / "README.md"
 CHINESE = ROOT / "README.zh-CN.md"
 LATEST = ROOT / "reports" / "latest"
 KEPT = ROOT / "reports" / "sample"
-COMMAND = [
-    str(Path(sys.executable).with_name("flashdrill")),
-    "run",
-    "scenarios/flash_sale.yaml",
-    "--plain",
-]
+PROGRAM = str(Path(sys.executable).with_name("flashdrill"))
+COMMAND = [PROGRAM, "run", "scenarios/flash_sale.yaml", "--plain"]
 FILES = (
     "report.html",
     "summary.json",
@@ -47,13 +44,16 @@ PICTURE_PX = {"width": 1280, "height": 1640}
 
 def main() -> int:
     """Run, keep, show."""
+    if "--rebuild" in sys.argv:
+        subprocess.run([PROGRAM, "report", str(KEPT), "--rebuild"], cwd=ROOT, check=True)
+        photograph_all()
+        return 0
     log, status = rehearse()
     if status:
         print(f"the run ended with {status}: the sample stays as it was", file=sys.stderr)
         return status
     keep()
-    for scheme in ("light", "dark"):
-        photograph(KEPT / "report.html", KEPT / f"report-{scheme}.png", scheme)
+    photograph_all()
     summary = json.loads((KEPT / "summary.json").read_text(encoding="utf-8"))
     show(README, log, figures(summary))
     show(CHINESE, log, figures_in_chinese(summary))
@@ -77,6 +77,12 @@ def keep() -> None:
     KEPT.mkdir()
     for name in FILES:
         shutil.copy(LATEST / name, KEPT / name)
+
+
+def photograph_all() -> None:
+    """The pictures that the READMEs show."""
+    for scheme in ("light", "dark"):
+        photograph(KEPT / "report.html", KEPT / f"report-{scheme}.png", scheme)
 
 
 def photograph(page: Path, picture: Path, scheme: Any) -> None:

@@ -32,12 +32,14 @@
     chosen = root.dataset.theme;
     root.dataset.theme = "light";
     paint();
+    fit();
     for (const view of Object.values(Bokeh.index)) view.paint?.();
   }
   function fromPaper() {
     if (chosen) root.dataset.theme = chosen;
     else delete root.dataset.theme;
     paint();
+    fit();
   }
 
   // On paper a canvas keeps its size: it is scaled from the width that it has on the screen.
@@ -58,7 +60,10 @@
       figure.left.forEach((axis) => axis.setv({ major_label_text_font_size: narrow.matches ? "0px" : "11px" }));
       named("in-lanes").setv({ visible: narrow.matches });
       named("in-lanes").glyph.setv({ text_color: color("--ink") });
-      named("on-bars").setv({ visible: !narrow.matches });
+      for (const name of ["on-bars", "after-bars", "before-bars"]) {
+        named(name).setv({ visible: !narrow.matches });
+        if (name !== "on-bars") named(name).glyph.setv({ text_color: color("--ink") });
+      }
     }
   }
   const edges = new Map();

@@ -36,6 +36,7 @@ class Canvas:
     """What all panels share: the time axis, the crosshair, and what is marked on each of them."""
 
     axis: Range1d
+    end_s: float
     crosshair: Span
     faults: tuple[FaultRecord, ...]
     stages: tuple[Mapping[str, Any], ...]
@@ -56,6 +57,7 @@ class Canvas:
         letters = max((len(name) for name in lane_names), default=0)
         return cls(
             left_px=max(LEAST_LEFT_PX, round(letters * LETTER_PX) + 16),
+            end_s=end_s,
             axis=Range1d(start=0, end=end_s, bounds=(0, end_s), min_interval=min(1.0, end_s)),
             crosshair=Span(dimension="height", line_color=GREY, line_width=1, line_dash="dashed"),
             faults=tuple(faults),

@@ -10,11 +10,16 @@ from typing import Any
 from bokeh.models.sources import ColumnDataSource
 
 from flashdrill.model.faults import FaultRecord
-from flashdrill.report.figure import AMBER, BLUE, RED, SKY, Canvas, hover, short
+from flashdrill.report.figure import AMBER, BLUE, LETTER_PX, RED, SKY, Canvas, hover, short
 from flashdrill.report.wording import seconds
 
 ROW_PX = 24
 AXIS_PX = 34
+NOMINAL_PX = 1000
+"""About how wide the time axis is on a screen."""
+
+STAGES = "stages"
+TEXT = {"text_baseline": "middle", "text_font_size": "11px"}
 
 BREAKER_STATES = {1.0: ("half-open", AMBER), 2.0: ("open", RED)}
 LEVEL_STATES = {1.0: ("level 1: queued", SKY), 2.0: ("level 2: simple orders", BLUE)}
@@ -42,10 +47,8 @@ def lanes(canvas: Canvas, name: str, bars: Sequence[Bar]) -> Any:
             "lane": [bar.lane for bar in bars],
             "left": [bar.start_s for bar in bars],
             "right": [bar.end_s for bar in bars],
-            "middle": [(bar.start_s + bar.end_s) / 2 for bar in bars],
             "color": [bar.color for bar in bars],
             "hatch": [bar.hatch or " " for bar in bars],
-            "text": [bar.text for bar in bars],
             "hint": [bar.hint for bar in bars],
         }
     )
@@ -61,23 +64,40 @@ def lanes(canvas: Canvas, name: str, bars: Sequence[Bar]) -> Any:
         hatch_alpha=0.6,
         source=source,
     )
-    options = {"text_baseline": "middle", "text_font_size": "11px"}
-    panel.text(
-        x="left",
-        y="lane",
-        text="text",
-        x_offset=5,
-        text_color="#10151a",
-        name="on-bars",
-        source=source,
-        **options,
-    )
+    _texts(panel, bars, canvas.end_s)
     # On a narrow screen the page shows these in the place of the axis, which would take a third of it.
-    panel.text(x=0, y=rows, text=rows, x_offset=3, name="in-lanes", visible=False, **options)
+    panel.text(x=0, y=rows, text=rows, x_offset=3, name="in-lanes", visible=False, **TEXT)
     panel.ygrid.grid_line_color = None
     panel.yaxis.major_tick_line_color = None
     hover(panel, ("", "@hint"), along=False, renderers=[drawn])
     return panel
+
+
+def _texts(panel: Any, bars: Sequence[Bar], end_s: float) -> None:
+    """Texts stand on their bars; where a bar is too short beside it, on the side that has room."""
+    px_per_s = NOMINAL_PX / end_s
+    places: dict[str, list[tuple[float, Bar]]] = {"on": [], "after": [], "before": []}
+    for bar in bars:
+        width_px = len(bar.text) * LETTER_PX + 8
+        if (bar.end_s - bar.start_s) * px_per_s >= width_px:
+            places["on"].append((bar.start_s, bar))
+        elif bar.lane == STAGES:
+            continue  # beside a stage is the next one
+        elif (end_s - bar.end_s) * px_per_s >= width_px:
+            places["after"].append((bar.end_s, bar))
+        else:
+            places["before"].append((bar.start_s, bar))
+    for place, held in places.items():
+        panel.text(
+            x=[x for x, _ in held],
+            y=[bar.lane for _, bar in held],
+            text=[bar.text for _, bar in held],
+            x_offset=-5 if place == "before" else 5,
+            text_align="right" if place == "before" else "left",
+            text_color="#10151a",
+            name=f"{place}-bars",
+            **TEXT,
+        )
 
 
 def of_stages_and_faults(
@@ -91,7 +111,7 @@ def of_stages_and_faults(
 def _stage(stage: Mapping[str, Any], shade: str) -> Bar:
     start_s, end_s = stage["start_s"], stage["start_s"] + stage["duration_s"]
     hint = f"stage {stage['name']}: {start_s:g} s to {end_s:g} s"
-    return Bar("stages", start_s, end_s, shade, stage["name"], hint)
+    return Bar(STAGES, start_s, end_s, shade, stage["name"], hint)
 
 
 def _fault(fault: FaultRecord) -> Bar:
