@@ -14,7 +14,7 @@ from typing import Any
 from locust import events
 from locust.env import Environment
 
-from flashdrill.errors import FlashdrillError
+from flashdrill.errors import ConfigError, FlashdrillError
 from flashdrill.load import party
 from flashdrill.load.crowd import OpenCrowd as _HarnessCrowd
 from flashdrill.load.crowd import journey
@@ -47,11 +47,22 @@ class OpenCrowd(_HarnessCrowd):
     @classmethod
     def _stand_alone(cls, environment: Environment, **_: object) -> None:
         """Without a harness Locust's own processes play the scenario."""
-        if os.environ.get(CROWD_ENV):
+        if os.environ.get(CROWD_ENV) or cls not in environment.user_classes:
             return
         try:
+            _check_alone(environment)
             orders = orders_from(os.environ)
         except FlashdrillError as error:
-            print(f"flashdrill: {error}", file=sys.stderr)
+            line = f"{error.message}; {error.remedy}" if error.remedy else error.message
+            print(f"flashdrill: {line}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         party.attach(environment, Player(orders, cls(environment)))
+
+
+def _check_alone(environment: Environment) -> None:
+    names = [kind.__name__ for kind in environment.user_classes if issubclass(kind, OpenCrowd)]
+    if len(names) > 1:
+        raise ConfigError(
+            f"the locustfile has {len(names)} crowds: {', '.join(names)}",
+            remedy=f"name one of them behind the options, such as: locust ... {names[0]}",
+        )

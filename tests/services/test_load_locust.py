@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -30,8 +33,8 @@ seed: 3
 world: {{users: 50, products: [{{sku: cold-1, price: "5.00", stock: 1000}}]}}
 parameters: {{double_click_share: 0}}
 stages:
-  - {{name: first, duration: 1s, arrivals: {{order: 20/s}}}}
-  - {{name: second, duration: 2s, arrivals: {{browse: 10/s, order: {{from: 20/s, to: 30/s}}}}}}
+  - {{name: first, duration: 700ms, arrivals: {{order: 30/s}}}}
+  - {{name: second, duration: 800ms, arrivals: {{order: {{from: 30/s, to: 40/s}}}}}}
 """
 
 
@@ -81,9 +84,13 @@ class Party:
             await process.wait()
 
     def due_times_s(self) -> list[np.ndarray]:
-        """The due times of the arrivals on each record, from the first one on all of them."""
+        """The due times of the arrivals on each record, by its host's monotonic clock."""
         records = [columns(read_ops(path)) for path in sorted(self.runs.rglob("*.parquet"))]
         return [record.due_ns[record.is_arrival] / 1e9 for record in records]
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """What the master, or the only process, says of each run, in their order."""
+        return [json.loads(path.read_text()) for path in sorted(self.runs.rglob("run.json"))]
 
     def schedule_s(self) -> np.ndarray:
         scenario = load_scenario(self.scenario)
@@ -131,41 +138,111 @@ async def test_two_workers_send_exactly_the_schedule(tmp_path: Path) -> None:
         assert len(sent) == len(schedule)
         # Both took the start from one message, each by its own reading of the clocks.
         assert np.ptp(sent - schedule) < 0.05
-        assert f"in all: {len(schedule)} due" in said
+        assert len(shop.keys) == len(schedule)
         assert max(shop.keys.values()) == 1
+        assert "the numbers of users and the spawn rate do not matter" in said
+        assert f"in all: {len(schedule)} of {len(schedule)} due" in said
+        (account,) = party.accounts()
+        assert (account["status"], account["reasons"]) == ("complete", [])
+        assert all(share["part"]["lateness_p99_ms"] >= 0 for share in account["shares"])
         assert master.returncode in {0, 3}, "3 only if this machine made the generator late"
         assert (master.returncode == 3) == ("cannot be trusted" in said)
 
 
-async def test_a_worker_that_is_killed_is_missed(tmp_path: Path) -> None:
+async def test_a_worker_that_is_killed_is_missed_and_a_later_one_does_not_replace_it(
+    tmp_path: Path,
+) -> None:
     async with gathered(tmp_path) as (party, _):
-        party.scenario.write_text(SCENARIO.replace("duration: 2s", "duration: 8s"))
         master = await party.master(2)
         workers = [await party.worker() for _ in range(2)]
-        await until_heard(workers[0], "of the schedule")
+        await until_heard(workers[0], "sends its share of the schedule")
         workers[0].send_signal(signal.SIGKILL)
+        late = await party.worker()
+        await until_heard(late, "it takes no part in the test that runs")
         said = await last_words(master)
-        assert "is gone: its share of the schedule is not sent" in said
-        assert "1 of 2 shares are missing: this was not the whole schedule" in said
+        assert "is gone: its share is not sent, the load is smaller than the schedule" in said
+        assert "came after the start: it has no share" in said
+        assert "1 of 2 shares are missing: the load was smaller than the schedule" in said
         assert master.returncode == 3
+        (account,) = party.accounts()
+        assert account["status"] == "incomplete"
+        assert sorted(share["part"] is None for share in account["shares"]) == [False, True]
+        assert len(party.due_times_s()) == 1
 
 
-async def test_one_process_alone_sends_it_all(tmp_path: Path) -> None:
-    async with gathered(tmp_path) as (party, _):
+async def test_the_web_ui_starts_stops_and_starts_again(tmp_path: Path) -> None:
+    async with gathered(tmp_path) as (party, shop), aiohttp.ClientSession() as browser:
+        url = f"http://127.0.0.1:{party.port}"
+        process = await party.start("--web-host", "127.0.0.1", "--web-port", str(party.port))
+        heard = asyncio.create_task(last_words(process))
+        press_start = {"user_count": 3, "spawn_rate": 1}
+        await until(lambda: is_answered(browser, url))
+        async with browser.post(f"{url}/swarm", data=press_start) as answer:
+            assert (await answer.json())["success"]
+        await until(lambda: has_heard_of(shop, 3))
+        async with browser.post(f"{url}/stop") as answer:
+            assert answer.status == 200
+        async with browser.post(f"{url}/swarm", data=press_start) as answer:
+            assert (await answer.json())["success"]
+        await until(lambda: has_ended(party, 2))
+        async with browser.get(f"{url}/stats/requests") as answer:
+            assert answer.status == 200, "the process goes on when a test is over"
+        process.terminate()
+        said = await heard
+
+        first, second = party.accounts()
+        assert (first["status"], first["reasons"]) == ("incomplete", ["stopped before its end"])
+        assert (second["status"], second["reasons"]) == ("complete", [])
+        schedule = party.schedule_s()
+        stopped, whole = party.due_times_s()
+        assert 0 < len(stopped) < len(schedule)
+        assert np.ptp(whole - schedule) < 1e-6
+        assert process.returncode in {0, 3}
+        assert (process.returncode == 3) == (said.count("the generator was late") > 0)
+
+
+async def test_a_crowd_that_cannot_play_says_so_and_ends(tmp_path: Path) -> None:
+    async with gathered(tmp_path) as (party, shop):
+        party.scenario.write_text(SCENARIO.replace("order: 30/s", "refund: 30/s"))
         process = await party.start("--headless", "--users", "7")
         said = await last_words(process)
-        (record,) = party.due_times_s()
-        schedule = party.schedule_s()
-        assert np.ptp(record - schedule) < 1e-6
-        assert f"in all: {len(schedule)} due" in said
+        assert process.returncode == 3
+        assert "the locustfile has no journey refund" in said
+        assert "Traceback" not in said
+        assert not shop.requests
+        assert [account["status"] for account in party.accounts()] == ["incomplete"]
 
 
-async def test_a_missing_variable_is_named_and_nothing_runs(tmp_path: Path) -> None:
+async def test_a_missing_variable_is_named_in_one_line_and_nothing_runs(tmp_path: Path) -> None:
     async with gathered(tmp_path) as (party, shop):
         del party.environment["FLASHDRILL_BACKEND_URL"]
         process = await party.start("--headless", "--users", "1")
         said = await last_words(process)
         assert process.returncode == 2
-        assert "FLASHDRILL_BACKEND_URL is not set" in said
+        (line,) = [line for line in said.splitlines() if line.startswith("flashdrill: ")]
+        assert line.startswith("flashdrill: FLASHDRILL_BACKEND_URL is not set; ")
         assert "Traceback" not in said
         assert not shop.requests
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not await is_so():
+            await asyncio.sleep(0.05)
+
+
+async def is_answered(browser: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with browser.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def has_heard_of(shop: Shop, orders: int) -> bool:
+    return len(shop.keys) >= orders
+
+
+async def has_ended(party: Party, runs: int) -> bool:
+    accounts = party.accounts()
+    return len(accounts) == runs and all(account["status"] != "running" for account in accounts)

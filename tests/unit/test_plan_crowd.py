@@ -42,7 +42,7 @@ def test_two_workers_of_a_run_share_a_folder_and_no_file(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"FLASHDRILL_SCENARIO": ""}, "FLASHDRILL_SCENARIO"),
+        ({"FLASHDRILL_SCENARIO": ""}, "neither FLASHDRILL_SCENARIO nor FLASHDRILL_CROWD"),
         ({"FLASHDRILL_SCENARIO": "nowhere.yaml"}, "nowhere.yaml"),
         ({"FLASHDRILL_BACKEND_URL": ""}, "FLASHDRILL_BACKEND_URL is not set"),
         ({"FLASHDRILL_BACKEND_URL": "shop:80"}, "FLASHDRILL_BACKEND_URL: 'shop:80'"),

@@ -10,12 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import gevent
+import pyarrow as pa
+from gevent.lock import BoundedSemaphore
+
+from flashdrill.analysis.columns import columns
+from flashdrill.analysis.percentiles import quantile
 from flashdrill.analysis.validity import cpu_by_stage, validate
 from flashdrill.errors import FlashdrillError
+from flashdrill.load.account import COUNTS, Part
 from flashdrill.load.driver import Driver, Journey
 from flashdrill.load.record import read_stream
 from flashdrill.load.schedule import arrivals
-from flashdrill.load.shares import Orders, Part, Share
+from flashdrill.load.shares import Orders, Share
 from flashdrill.load.spec import CrowdSpec
 from flashdrill.model.history import write_ops
 from flashdrill.model.op import Op
@@ -38,44 +45,52 @@ class Player:
     """Plays one share at a time; `stop` may be called at any moment, from any greenlet."""
 
     def __init__(self, orders: Orders, customers: Customers) -> None:
-        self._orders, self._customers = orders, customers
+        self.orders = orders
+        self._customers = customers
+        self._turn = BoundedSemaphore(1)
         self._driver: Driver | None = None
+        self._stops = 0
 
-    @property
-    def is_playing(self) -> bool:
-        """Whether a share is being played."""
-        return self._driver is not None
+    def ticket(self) -> int:
+        """The right to play next: it ends what is still played, and the next stop takes it back."""
+        self.stop()
+        return self._stops
+
+    def safely(self, share: Share, ticket: int) -> Part:
+        """Like `play`, once nothing else is played; what goes wrong is a doubt and not an error."""
+        try:
+            with self._turn:
+                if ticket != self._stops:
+                    return Part(doubts=("stopped before it began",))
+                return self.play(share)
+        except FlashdrillError as error:
+            logger.error("%s", error)  # noqa: TRY400  (a message for people, no traceback)
+            return Part(doubts=(str(error),))
+        except Exception as error:
+            logger.exception("the crowd cannot go on")
+            return Part(doubts=(f"{type(error).__name__}: {error}",))
 
     def play(self, share: Share) -> Part:
         """Send the share at its times, wait for the last answers, and say what became of it."""
-        spec = self._orders.spec(share)
+        spec = self.orders.spec(share)
         start_ns = share.monotonic_ns(
             epoch_now_ns=time.time_ns(), monotonic_now_ns=time.monotonic_ns()
         )
-        self._driver = Driver(
-            spec, self._customers.journeys_for(spec), on_ended=self._customers.tell_locust
-        )
+        journeys = self._customers.journeys_for(spec)
+        self._driver = Driver(spec, journeys, on_ended=self._customers.tell_locust)
         try:
             self._driver.ready()
             self._driver.run(start_ns)
         finally:
             self._driver.close()
             self._driver = None
-        return _part(spec, self._orders.gates)
-
-    def safely(self, share: Share) -> Part:
-        """Like `play`; what goes wrong is a doubt and not an error."""
-        try:
-            return self.play(share)
-        except FlashdrillError as error:
-            logger.error("%s", error)  # noqa: TRY400  (a message for people, no traceback)
-            return Part(share.worker, {}, (str(error),))
-        except Exception as error:
-            logger.exception("the crowd cannot go on")
-            return Part(share.worker, {}, (f"{type(error).__name__}: {error}",))
+        # In a thread: a long record takes seconds, and a worker that is silent for so long counts as gone.
+        part: Part = gevent.get_hub().threadpool.apply(_part, (spec, self.orders.gates))
+        return part
 
     def stop(self) -> None:
         """No more arrivals; what is open is recorded as unknown."""
+        self._stops += 1
         if self._driver is not None:
             self._driver.stop()
 
@@ -103,12 +118,16 @@ def _part(spec: CrowdSpec, gates: tuple[Gate, ...]) -> Part:
         if not stage.is_valid
     ]
     end: dict[str, Any] = next((line for line in told if line["event"] == "done"), {})
-    return Part(spec.worker, _numbers(end), (*doubts, *_failures(end)))
+    counts = {name: int(end.get(name, 0)) for name in COUNTS}
+    late_ms = _lateness_p99_ms(table)
+    return Part(scheduled.total(), counts, late_ms, (*doubts, *_failures(end)))
 
 
-def _numbers(end: Mapping[str, Any]) -> dict[str, int]:
-    names = ("due", "sent", "ok", "queued", "refused", "fail", "info")
-    return {name: int(end.get(name, 0)) for name in names}
+def _lateness_p99_ms(table: pa.Table) -> float | None:
+    """Of the arrivals that were sent."""
+    history = columns(table)
+    late_s = quantile(history.where(history.is_arrival & history.is_sent).lateness_s, 0.99)
+    return None if late_s is None else late_s * 1e3
 
 
 def _failures(end: Mapping[str, Any]) -> Iterator[str]:

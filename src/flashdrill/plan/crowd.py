@@ -34,8 +34,8 @@ def orders_from(environment: Mapping[str, str]) -> Orders:
     """What is to be played. Raises ConfigError that names the variable."""
     if not environment.get(SCENARIO):
         raise ConfigError(
-            f"neither {SCENARIO} nor {CROWD_ENV} is set: this locustfile does not know who comes when",
-            remedy=f"run `flashdrill run SCENARIO`, or set {SCENARIO} to a scenario's file",
+            f"neither {SCENARIO} nor {CROWD_ENV} is set, so nobody knows who comes when",
+            remedy=f"set {SCENARIO} to a scenario's file, or use `flashdrill run SCENARIO`, which sets {CROWD_ENV}",
         )
     seed = environment.get(SEED)
     scenario = load_scenario(Path(environment[SCENARIO]), (f"seed={seed}",) if seed else ())
@@ -44,21 +44,24 @@ def orders_from(environment: Mapping[str, str]) -> Orders:
     secret = _secret(_wanted(environment, SECRET_FILE))
     place = _folder(environment.get(RUN_DIR, ""))
 
+    def folder(epoch_ns: int) -> Path:
+        began = datetime.fromtimestamp(epoch_ns / 1e9, UTC)
+        path = place / f"{began:%Y%m%dT%H%M%S.%fZ}-{scenario.name}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     def spec(share: Share) -> CrowdSpec:
-        began = datetime.fromtimestamp(share.epoch_ns / 1e9, UTC)
-        folder = place / f"{began:%Y%m%dT%H%M%S.%fZ}-{scenario.name}"
-        folder.mkdir(parents=True, exist_ok=True)
         return CrowdSpec.from_scenario(
             scenario,
             base_url=backend,
             payment_url=payment,
             hmac_secret=secret,
-            folder=folder,
+            folder=folder(share.epoch_ns),
             worker=share.worker,
             workers=share.workers,
         )
 
-    return Orders(spec, scenario.gates)
+    return Orders(scenario.name, scenario.seed, scenario.gates, folder, spec)
 
 
 def _wanted(environment: Mapping[str, str], name: str) -> str:

@@ -1,0 +1,39 @@
+"""How far two machines' wall clocks are apart, and how well that can be known from questions and answers.
+
+    master  asked ─────────────┐           ┌── heard
+    worker                     └── told ───┘
+
+The worker looked at its clock somewhere between asked and heard. The middle is the best guess, and half the way there
+and back the error (Cristian, Probabilistic clock synchronization, 1989).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Another machine's wall clock is `ahead_ns` ahead of ours, give or take `error_ns`."""
+
+    ahead_ns: int = 0
+    error_ns: int = 0
+
+    @property
+    def correction_ns(self) -> int:
+        """What to add to a time of ours for the other clock: 0 when the difference is less than its own error."""
+        return self.ahead_ns if abs(self.ahead_ns) > self.error_ns else 0
+
+    def __str__(self) -> str:
+        return (
+            f"clock {self.ahead_ns / 1e6:+.1f} ms ± {self.error_ns / 1e6:.1f} ms from the master's"
+        )
+
+
+SAME = Reading()
+"""One clock."""
+
+
+def reading(*, asked_ns: int, told_ns: int, heard_ns: int) -> Reading:
+    """What one question says. All are wall-clock times: `asked_ns` and `heard_ns` of ours, `told_ns` of the other."""
+    return Reading(told_ns - (asked_ns + heard_ns) // 2, (heard_ns - asked_ns + 1) // 2)
