@@ -1,7 +1,8 @@
 """The crowd of a flash sale: people who look, people who order, people who order and pay.
 
-Read by Locust; the rates are in the scenario (`flash_sale.yaml`, `smoke.yaml`), with these
-`parameters` (all optional; shares from 0 to 1, times in seconds):
+Read by Locust, as a child of `flashdrill run` or from its own command line (docs/locust.md). Who comes
+when is in the scenario (`flash_sale.yaml`, `smoke.yaml`), whatever number of users Locust is given,
+with these `parameters` (all optional; shares from 0 to 1, times in seconds):
 
     channel                  the sales channel's code
     several_share            orders of two or three units
