@@ -146,7 +146,7 @@ def measured(summary: dict[str, Any]) -> dict[str, float]:
         "duration": summary["duration_s"],
         "drain": summary["audit"]["drain_s"],
         "holding": sum(i["status"] == "holds" for i in summary["audit"]["invariants"]),
-        "slowest": max(fault["recover_s"] or 0.0 for fault in summary["faults"]),
+        "slowest": max(fault["recover_s"] for fault in summary["faults"]),
         "late": max(stage["lateness_p99_s"] for stage in summary["validity"]) * 1000,
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.model.faults import FaultRecord
@@ -9,7 +11,7 @@ from flashdrill.model.op import Attempt, Outcome
 from tests.unit.analysis_history import T0, operation, steady, table
 
 CUT = FaultRecord("cut", "timeout", "shard2", 1.0, 2.0, True, True)
-UNPROVEN = FaultRecord("unseen", "latency", "redis", 0.0, 9.0, False, True)
+UNPROVEN = FaultRecord("unseen", "latency", "redis", 20.0, 29.0, False, True)
 
 
 def attempt(t_s: float, outcome: Outcome, reason: str, status: int) -> Attempt:
@@ -55,3 +57,42 @@ def test_refusals_unknowns_and_what_never_left_are_told_apart() -> None:
 def test_silence_where_every_answer_was_as_hoped() -> None:
     assert errors_by_kind(table(steady(0, 1)), (), T0) == ()
     assert errors_by_kind(table([]), (), T0) == ()
+
+
+def test_a_request_that_times_out_after_the_fault_belongs_to_it_all_the_same() -> None:
+    sent, done = T0 + 1_500_000_000, T0 + 4_500_000_000
+    lost = Attempt(sent, done, 0, Outcome.INFO, "timeout")
+    history = table(
+        [operation(1.5, took_s=3, outcome=Outcome.INFO, reason="timeout", attempts=(lost,))]
+    )
+    (error,) = errors_by_kind(history, bands([CUT], T0), T0)
+    assert (error.faults, error.share_during_faults) == (("cut",), 1.0)
+    after = Attempt(T0 + 2_100_000_000, done, 0, Outcome.INFO, "timeout")
+    history = table(
+        [operation(2.1, took_s=3, outcome=Outcome.INFO, reason="timeout", attempts=(after,))]
+    )
+    (error,) = errors_by_kind(history, bands([CUT], T0), T0)
+    assert error.faults == ()
+
+
+def test_a_refusal_is_one_also_where_an_earlier_attempt_keeps_the_operation_unknown() -> None:
+    attempts = (
+        attempt(0.1, Outcome.INFO, "timeout", 0),
+        attempt(0.2, Outcome.FAIL, "sold_out", 409),
+    )
+    history = table([operation(0.1, outcome=Outcome.INFO, reason="timeout", attempts=attempts)])
+    outcomes = {error.reason: error.outcome for error in errors_by_kind(history, (), T0)}
+    assert outcomes == {"timeout": "unknown", "sold_out": "refused"}
+    own = dataclasses.replace(
+        operation(0.3, outcome=Outcome.FAIL, reason="closed", is_refusal=True)
+    )
+    mixed = (attempt(0.1, Outcome.INFO, "timeout", 0), attempt(0.2, Outcome.FAIL, "closed", 423))
+    history = table([operation(0.1, outcome=Outcome.INFO, reason="timeout", attempts=mixed), own])
+    outcomes = {error.reason: error.outcome for error in errors_by_kind(history, (), T0)}
+    assert outcomes["closed"] == "refused", "another service's reasons are learnt from its refusals"
+
+
+def test_a_fault_that_was_made_and_not_proven_is_named_and_one_that_was_not_made_is_not() -> None:
+    unmade = dataclasses.replace(UNPROVEN, was_made=False)
+    assert [band.fault for band in bands([CUT, UNPROVEN], T0)] == ["cut", "unseen"]
+    assert [band.fault for band in bands([CUT, unmade], T0)] == ["cut"]

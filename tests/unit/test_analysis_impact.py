@@ -53,9 +53,21 @@ def test_degradation_is_the_first_level_of_its_own_target_while_in_force() -> No
     assert record.degrade_s is None
 
 
-def test_a_fault_without_an_effect_was_seen_by_nobody() -> None:
-    unproven = FaultRecord("none", "latency", "redis", 1.0, 2.0, False, True)
-    assert with_impact([unproven], table(steady(0, 3)), [level(1.5, 1)], T0) == (unproven,)
+def test_what_met_another_fault_is_not_how_it_was_before() -> None:
+    other = FaultRecord("other", "latency", "redis", 4.0, 9.5, True, True)
+    history = table(steady(0, 4, took_s=0.01), steady(4, 9.6, took_s=3.0), steady(11, 12))
+    _, record = with_impact([other, CUT], history, [], T0)
+    assert record.impact is not None
+    assert record.impact.p99_before_s == pytest.approx(0.01)
+    constant = FaultRecord("other", "latency", "redis", 0.0, 20.0, True, True)
+    _, record = with_impact([constant, CUT], history, [], T0)
+    assert record.impact is not None
+    assert record.impact.p99_before_s is None, "there was no time before"
+
+
+def test_a_fault_that_was_not_made_was_seen_by_nobody() -> None:
+    unmade = FaultRecord("none", "latency", "redis", 1.0, 2.0, False, True, was_made=False)
+    assert with_impact([unmade], table(steady(0, 3)), [level(1.5, 1)], T0) == (unmade,)
     (record,) = with_impact([CUT], table([]), [], T0)
     assert record.impact is not None
     assert (record.impact.operations, record.impact.p99_s) == (0, None)

@@ -26,12 +26,14 @@ from flashdrill.model.result import (
     Verdict,
 )
 from flashdrill.model.trouble import AttemptTimes, ErrorKind, FaultImpact, SlowOperation
-from flashdrill.report.headline import tiles
+from flashdrill.report.figure import Canvas
+from flashdrill.report.headline import Tile, tiles
 from flashdrill.report.html import render
 from flashdrill.report.junit import write_junit
+from flashdrill.report.lanes import lanes, of_stages_and_faults
 from flashdrill.report.markdown import lines
 from flashdrill.report.summary import summary_schema, write_summary
-from flashdrill.report.wording import seconds
+from flashdrill.report.wording import seconds, share
 from flashdrill.report.write import write_reports
 
 TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
@@ -247,7 +249,16 @@ def test_markdown_puts_the_verdict_first() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0 s"), (0.0004, "0.4 ms"), (0.083, "83 ms"), (1.416, "1.42 s")],
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.0, "0 s"),
+        (0.00001, "10 µs"),
+        (0.0004, "0.4 ms"),
+        (0.083, "83 ms"),
+        (0.9996, "1.00 s"),
+        (1.416, "1.42 s"),
+    ],
 )
 def test_seconds_in_words(value: float | None, text: str) -> None:
     assert seconds(value) == text
@@ -281,3 +292,84 @@ def test_a_run_that_never_began_has_no_tiles_and_says_so() -> None:
     )
     assert tiles(empty) == ()
     assert "The load never began" in render(empty, TEMPLATES)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0.00 %"),
+        (0.00004, "< 0.01 %"),
+        (0.1234, "12.34 %"),
+        (0.99996, "> 99.99 %"),
+        (1.0, "100.00 %"),
+    ],
+)
+def test_a_share_that_is_not_quite_none_or_all_does_not_look_like_it(
+    value: float | None, text: str
+) -> None:
+    assert share(value) == text
+
+
+def tile(result: RunResult, label: str) -> Tile:
+    return next(tile for tile in tiles(result) if tile.label == label)
+
+
+def test_a_fault_after_which_no_recovery_was_seen_is_not_hidden_by_one_that_recovered() -> None:
+    cut = sample().faults[0]
+    late = dataclasses.replace(cut, id="late", recover_s=None)
+    both = dataclasses.replace(sample(), faults=(cut, late))
+    assert tile(both, "slowest recovery").value == "not seen"
+    assert "late" in tile(both, "slowest recovery").note
+    assert tile(dataclasses.replace(both, faults=(cut,)), "slowest recovery").value == "700 ms"
+
+
+def test_planned_faults_count_when_the_run_ended_before_them() -> None:
+    cut_short = dataclasses.replace(sample(), chaos={"plans": ["night"], "faults": 4}, faults=())
+    assert tile(cut_short, "faults proven").value == "0 of 4"
+    page = render(cut_short, TEMPLATES)
+    assert "4 faults were planned, none had begun" in page
+    assert "No fault was planned" not in page
+    unplanned = dataclasses.replace(cut_short, chaos={"plans": [], "faults": 0})
+    assert "No fault was planned" in render(unplanned, TEMPLATES)
+
+
+def test_what_is_not_known_is_not_said_to_be_well() -> None:
+    silent = dataclasses.replace(
+        sample(),
+        timeline=dataclasses.replace(sample().timeline, series={}, has_service_events=False),
+        audit={"drain_s": None},
+        operations=(),
+        errors=(),
+    )
+    page = render(silent, TEMPLATES)
+    assert "the service told nothing of them" in page
+    assert "That the queues were empty was not seen" in page
+    assert "Nothing was sent" in page
+    assert "as hoped" not in page
+    assert "No breaker opened" in render(
+        dataclasses.replace(
+            silent, timeline=dataclasses.replace(silent.timeline, has_service_events=True)
+        ),
+        TEMPLATES,
+    )
+
+
+def test_lanes_keep_apart_what_shortens_to_the_same_name() -> None:
+    names = [f"shard-timeout-in-the-middle-of-the-rush-{n}-again-and-again" for n in (1, 2)]
+    faults = [FaultRecord(n, "timeout", "s", 0.0, 1.0, True, True) for n in (*names, "stages")]
+    stages = ({"name": "rush", "start_s": 0.0, "duration_s": 3.0},)
+    bars = of_stages_and_faults(stages, faults)
+    canvas = Canvas.of(3.0, faults, stages, [bar.lane for bar in bars])
+    rows = lanes(canvas, "timetable", bars).y_range.factors
+    assert len(set(rows)) == len(rows) == 4
+
+
+def test_a_page_fetches_nothing_whatever_a_remedy_says() -> None:
+    remedy = "![i](http://example.invalid/x.png) <img src=http://example.invalid/y.png>"
+    hostile = dataclasses.replace(
+        sample(), bottleneck=dataclasses.replace(sample().bottleneck, remedy=remedy)
+    )
+    page = render(hostile, TEMPLATES)
+    assert "<img" not in page.split("<main>")[1].split("<script")[0]
+    assert "default-src 'none'" in page

@@ -22,9 +22,9 @@ class Band:
 
 
 def bands(records: Sequence[FaultRecord], t0_ns: int) -> tuple[Band, ...]:
-    """The bands of the faults that took effect; the others were never in force."""
+    """The bands of the faults that were made, proven or not; the others were never in force."""
     return tuple(
         Band(r.id, t0_ns + round(r.start_s * 1e9), t0_ns + round(r.end_s * 1e9))
         for r in records
-        if r.effect_observed
+        if r.was_made
     )

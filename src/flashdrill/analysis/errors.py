@@ -2,6 +2,7 @@
 
 Counted are requests, not only operations: an order that was placed at the third attempt has met two
 errors all the same, and a report that shows none of them would lie about what customers went through.
+A request belongs to a fault when it was open while that was in force.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flashdrill.analysis.bands import Band
-from flashdrill.model.op import Outcome
+from flashdrill.model.op import REFUSALS, Outcome
 from flashdrill.model.trouble import ErrorKind
 
 EXAMPLES = 3
@@ -31,7 +33,7 @@ _ANSWERS = """
         SELECT *,
                answer.reason = ended AND answer.outcome = end_outcome AS is_deciding,
                CASE WHEN answer.outcome = $info THEN 'unknown'
-                    WHEN is_refusal AND answer.reason = ended THEN 'refused'
+                    WHEN list_contains($refusals, answer.reason) THEN 'refused'
                     ELSE 'fail' END AS came_out
         FROM answers
         WHERE answer.outcome <> $ok
@@ -39,7 +41,7 @@ _ANSWERS = """
     SELECT kind, came_out, answer.reason AS reason, answer.status AS status,
            count(*) AS answers,
            count(DISTINCT op_id) FILTER (is_deciding) AS decided,
-           list(answer.done_ns) AS done_ns,
+           list([answer.sent_ns, answer.done_ns]) AS spans_ns,
            list(coalesce(nullif(key, ''), nullif(order_id, ''), op_id::VARCHAR)
                 ORDER BY is_deciding DESC, answer.done_ns) AS examples
     FROM judged
@@ -57,16 +59,27 @@ def errors_by_kind(ops: pa.Table, bands: Sequence[Band], t0_ns: int) -> tuple[Er
         return ()
     with duckdb.connect() as connection:
         connection.register("ops", ops)
-        parameters = {"ok": Outcome.OK.value, "info": Outcome.INFO.value}
+        parameters = {
+            "ok": Outcome.OK.value,
+            "info": Outcome.INFO.value,
+            "refusals": sorted(REFUSALS | _refusals_of(ops)),
+        }
         rows = connection.execute(_ANSWERS, parameters).fetchall()
     return tuple(_error_kind(row, bands, t0_ns) for row in rows)
 
 
+def _refusals_of(ops: pa.Table) -> set[str]:
+    """The reasons for which this service refuses: an attempt does not say so itself, its operation does."""
+    refused = ops.filter(ops.column("is_refusal"))
+    return set(pc.unique(refused.column("reason")).to_pylist())
+
+
 def _error_kind(row: Sequence[Any], bands: Sequence[Band], t0_ns: int) -> ErrorKind:
-    kind, came_out, reason, status, answers, decided, done_ns, examples = row
-    first, last = min(done_ns), max(done_ns)
-    during = sum(any(band.meets(t, t) for band in bands) for t in done_ns)
-    met = (b.fault for b in bands if any(b.meets(t, t) for t in done_ns))
+    kind, came_out, reason, status, answers, decided, spans_ns, examples = row
+    ends = [done for _, done in spans_ns]
+    first, last = min(ends), max(ends)
+    during = sum(any(band.meets(*span) for band in bands) for span in spans_ns)
+    met = (b.fault for b in bands if any(b.meets(*span) for span in spans_ns))
     return ErrorKind(
         operation=kind,
         outcome=came_out,

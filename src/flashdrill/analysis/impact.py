@@ -18,6 +18,8 @@ from flashdrill.model.faults import FaultRecord
 from flashdrill.model.trouble import FaultImpact
 
 BEFORE_NS = 10_000_000_000
+ENOUGH = 20
+"""Fewer operations say nothing about how it was before."""
 
 
 def with_impact(
@@ -37,7 +39,7 @@ def with_impact(
         replace(
             record,
             degrade_s=_degrade_s(record.target, found[record.id], told),
-            impact=_impact(ordered, history, found[record.id]),
+            impact=_impact(ordered, history, found[record.id], tuple(found.values())),
         )
         if record.id in found
         else record
@@ -55,7 +57,7 @@ def _degrade_s(target: str, band: Band, events: Iterable[Mapping[str, Any]]) -> 
     return None
 
 
-def _impact(ops: pa.Table, history: Columns, band: Band) -> FaultImpact:
+def _impact(ops: pa.Table, history: Columns, band: Band, every: Sequence[Band]) -> FaultImpact:
     open_then = (history.due_ns <= band.end_ns) & (history.done_ns >= band.start_ns)
     met = history.where(open_then)
     requests = ops.filter(pa.array(open_then))
@@ -70,13 +72,17 @@ def _impact(ops: pa.Table, history: Columns, band: Band) -> FaultImpact:
         answers_by_status=attempts_by_status(requests),
         p50_s=quantile(met.where(met.is_sent).response_s, 0.50),
         p99_s=quantile(met.where(met.is_sent).response_s, 0.99),
-        p99_before_s=quantile(_before(history, band).response_s, 0.99),
+        p99_before_s=quantile(_before(history, band, every).response_s, 0.99),
     )
 
 
-def _before(history: Columns, band: Band) -> Columns:
-    recent = history.due_ns >= band.start_ns - BEFORE_NS
-    return history.where(history.is_sent & recent & (history.done_ns < band.start_ns))
+def _before(history: Columns, band: Band, every: Sequence[Band]) -> Columns:
+    """What was answered in the 10 s before the fault and met no other; nothing when there is too little of it."""
+    quiet = history.is_sent & (history.due_ns >= band.start_ns - BEFORE_NS)
+    quiet &= history.done_ns < band.start_ns
+    for other in every:
+        quiet &= (history.done_ns < other.start_ns) | (history.due_ns > other.end_ns)
+    return history.where(quiet if np.count_nonzero(quiet) >= ENOUGH else np.zeros_like(quiet))
 
 
 def _count(mask: Mask) -> int:

@@ -31,7 +31,7 @@ def timeline(
     add up. `series` are sampled values as (t_s, value), such as `queue shard0`; breaker and level series
     are added from the events, at their exact times.
     """
-    history = columns(ops)
+    history, told = columns(ops), tuple(events)
     seconds = max(0, ceil(duration_s))
     second = (history.due_ns - t0_ns) // 1_000_000_000
     sent = history.where(history.is_sent)
@@ -47,7 +47,8 @@ def timeline(
         info_per_s=_counts(second[history.is_info], seconds),
         p50_s=medians,
         p99_s=tails,
-        series={**{name: list(points) for name, points in series.items()}, **steps(events, t0_ns)},
+        series={**{name: list(points) for name, points in series.items()}, **steps(told, t0_ns)},
+        has_service_events=bool(told),
     )
 
 

@@ -52,6 +52,7 @@ class Course:
         self._t0_s = 0.0
         self._started_s: float | None = None
         self._ended_s: float | None = None
+        self._was_made = False
         self._is_observed = False
         self._is_healed = False
         self._evidence: dict[str, Any] = {}
@@ -113,6 +114,7 @@ class Course:
             healed=self._is_healed,
             evidence=dict(self._evidence),
             error="; ".join(self._errors),
+            was_made=self._was_made,
         )
 
     async def _baseline(self) -> Any:
@@ -137,6 +139,7 @@ class Course:
             self._is_healed = not self.is_in_force
             self._fail(f"injection failed: {_words(error)}")
             return
+        self._was_made = True
         self._tell("inject")
         await self._observe(baseline)
         await self._sleep_until(self._started_s + self.ctx.planned.duration_s)

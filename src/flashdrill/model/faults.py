@@ -60,3 +60,4 @@ class FaultRecord:
     recover_s: float | None = None
     degrade_s: float | None = None
     impact: FaultImpact | None = None
+    was_made: bool = True  # False: the injection itself failed

@@ -9,6 +9,10 @@ NOT_SENT = -1
 """`sent_ns` of an arrival that was due but never left (the in-flight bound was reached)."""
 
 
+REFUSALS = frozenset({"sold_out", "purchase_limit", "validation"})
+"""Reasons of business, as the reference service gives them."""
+
+
 class Outcome(StrEnum):
     """What is known of an operation: it happened, it certainly did not, or nobody can say."""
 

@@ -150,6 +150,7 @@ class Timeline:
     series: dict[
         str, list[tuple[float, float]]
     ]  # "breaker shard0" -> [(t_s, value)], "queue shard0", "level shard0"
+    has_service_events: bool = True  # False: the service told nothing of its breakers and levels
 
 
 @dataclass(frozen=True, slots=True)

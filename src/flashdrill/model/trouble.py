@@ -66,7 +66,8 @@ class SlowOperation:
 class FaultImpact:
     """The operations that were open at some time while a fault was in force: how they ended, and how long they took.
 
-    `retried` needed more than one request; `p99_before_s` is of the 10 s before the fault. Times in seconds.
+    `retried` needed more than one request. `p99_before_s` is of what was answered in the 10 s before the fault and met
+    no other; None when that was too little. Times in seconds.
     """
 
     operations: int

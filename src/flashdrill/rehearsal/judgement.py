@@ -69,7 +69,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         gates=gates,
         validity=validity,
         environment=trace.environment,
-        timeline=_timeline(scenario, trace, ops),
+        timeline=_timeline(trace, ops),
         command=prepared.order.command,
         events=tuple(trace.fault_events),
         errors=errors_by_kind(ops, in_force, trace.t0_ns),
@@ -106,9 +106,11 @@ def _bottleneck(
     return replace(found, named=None, sentence=sentence, remedy="")
 
 
-def _timeline(scenario: Scenario, trace: Trace, ops: pa.Table) -> Timeline:
+def _timeline(trace: Trace, ops: pa.Table) -> Timeline:
+    """From the first arrival until the last answer, which is later than the last stage's end, or earlier in a run that
+    was cut short; empty when the load never began."""
     sampled = gauges(Series(trace.samples or ()), trace.seconds, trace.t0_ns)
-    return timeline(ops, sampled, trace.service_events, trace.t0_ns, scenario.duration_s)
+    return timeline(ops, sampled, trace.service_events, trace.t0_ns, _duration_s(trace))
 
 
 def _stages(scenario: Scenario) -> tuple[dict[str, Any], ...]:

@@ -54,7 +54,7 @@ class Canvas:
 
         `lane_names` are the longest texts that will stand beside an axis.
         """
-        letters = max((len(name) for name in lane_names), default=0)
+        letters = max((len(short(name)) for name in lane_names), default=0)
         return cls(
             left_px=max(LEAST_LEFT_PX, round(letters * LETTER_PX) + 16),
             end_s=end_s,
@@ -124,7 +124,10 @@ def in_time_words(panel: Any) -> None:
 
 def short(name: str) -> str:
     """A name that leaves room for the data, also on a telephone."""
-    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+    if len(name) <= MOST_LETTERS:
+        return name
+    half = MOST_LETTERS // 2
+    return f"{name[:half]}…{name[1 - half :]}"
 
 
 def hover(

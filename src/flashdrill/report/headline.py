@@ -23,8 +23,8 @@ MEANINGS = {
     Conclusion.PASS: "Every invariant holds, every gate passes, every fault took effect and was healed.",
     Conclusion.FAIL: "A gate failed, on figures that can be trusted.",
     Conclusion.INCONCLUSIVE: "This run cannot tell. It is neither a pass nor a fail: mend the reason, and repeat it.",
-    Conclusion.INTERRUPTED: "The run was stopped before its end; all faults were healed.",
-    Conclusion.STACK_FAILED: "The stack could not run; nothing was measured.",
+    Conclusion.INTERRUPTED: "The run was stopped before its end: what is shown is a part.",
+    Conclusion.STACK_FAILED: "The stack could not run, or not to the end: what is shown, if anything, is a part.",
 }
 
 
@@ -54,7 +54,7 @@ def _tiles(result: RunResult) -> Iterator[Tile]:
         yield Tile("errors", share(whole.error_rate), lost, good)
         note = f"median {seconds(whole.response.p50)}, p95 {seconds(whole.response.p95)}"
         yield Tile("response p99", seconds(whole.response.p99), note)
-    if result.faults:
+    if planned(result):
         yield from _faults(result)
     if result.validity:
         yield _lateness(result)
@@ -74,14 +74,22 @@ def _invariants(result: RunResult) -> Tile:
 
 
 def _faults(result: RunResult) -> Iterator[Tile]:
-    proven = sum(fault.effect_observed and fault.healed for fault in result.faults)
-    everything = len(result.faults)
-    tone = GOOD if proven == everything else UNSURE
-    yield Tile("faults proven", f"{proven} of {everything}", "took effect and were healed", tone)
-    recoveries = [f.recover_s for f in result.faults if f.recover_s is not None]
-    if recoveries:
-        slowest = max(result.faults, key=lambda f: -1.0 if f.recover_s is None else f.recover_s)
-        yield Tile("slowest recovery", seconds(max(recoveries)), f"after {slowest.id}")
+    proven = [fault for fault in result.faults if fault.effect_observed and fault.healed]
+    everything = planned(result)
+    tone = GOOD if len(proven) == everything else UNSURE
+    value = f"{len(proven)} of {everything}"
+    yield Tile("faults proven", value, "took effect and were healed", tone)
+    without = [fault.id for fault in proven if fault.recover_s is None]
+    if without:
+        yield Tile("slowest recovery", "not seen", f"after {', '.join(without)}", UNSURE)
+    elif proven:
+        slowest = max(proven, key=lambda fault: fault.recover_s or 0.0)
+        yield Tile("slowest recovery", seconds(slowest.recover_s), f"after {slowest.id}")
+
+
+def planned(result: RunResult) -> int:
+    """How many faults the run was to make; a run that was cut short has begun fewer."""
+    return max(int(result.chaos.get("faults", 0)), len(result.faults))
 
 
 def _lateness(result: RunResult) -> Tile:
@@ -91,7 +99,9 @@ def _lateness(result: RunResult) -> Tile:
     value = seconds(None if worst is None else worst.lateness_p99_s)
     if invalid:
         return Tile("generator lateness", value, f"invalid: {', '.join(invalid)}", UNSURE)
-    limit = "" if worst is None else f"limit {seconds(worst.lateness_limit_s)}, in {worst.stage}"
+    if worst is None:
+        return Tile("generator lateness", value, "nothing was sent")
+    limit = f"limit {seconds(worst.lateness_limit_s)}, in {worst.stage}"
     return Tile("generator lateness", value, limit, GOOD)
 
 

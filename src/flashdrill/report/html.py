@@ -32,6 +32,7 @@ def render(result: RunResult, templates: Path) -> str:
             mark=headline.mark(result),
             meaning=headline.meaning(result),
             tiles=headline.tiles(result),
+            planned_faults=headline.planned(result),
             next_steps=next_steps(result),
             states=STATE_COLORS,
             panels=drawn,
@@ -53,7 +54,8 @@ def _environment(templates: Path) -> Environment:
     )
     for name in ("seconds", "share", "count", "measured", "yes", "facts", "impact"):
         environment.filters[name] = getattr(wording, name)
-    environment.filters["markdown"] = MarkdownIt("commonmark", {"html": False}).render
+    markdown = MarkdownIt("commonmark", {"html": False}).disable("image")  # nothing is fetched
+    environment.filters["markdown"] = markdown.render
     return environment
 
 

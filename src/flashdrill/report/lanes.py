@@ -27,7 +27,7 @@ LEVEL_STATES = {1.0: ("level 1: queued", SKY), 2.0: ("level 2: simple orders", B
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of one lane; `text` is written on it, `hint` under the pointer."""
+    """A stretch of one lane (`""`: that of the stages); `text` is written on it, `hint` is under the pointer."""
 
     lane: str
     start_s: float
@@ -40,11 +40,13 @@ class Bar:
 
 def lanes(canvas: Canvas, name: str, bars: Sequence[Bar]) -> Any:
     """A panel with one row for each lane, the first on top."""
-    rows = list(dict.fromkeys(bar.lane for bar in bars))
-    panel = canvas.panel(name, height=AXIS_PX + ROW_PX * len(rows), y_range=rows[::-1])
+    rows = _labels(dict.fromkeys(bar.lane for bar in bars))
+    panel = canvas.panel(
+        name, height=AXIS_PX + ROW_PX * len(rows), y_range=list(rows.values())[::-1]
+    )
     source = ColumnDataSource(
         {
-            "lane": [bar.lane for bar in bars],
+            "lane": [rows[bar.lane] for bar in bars],
             "left": [bar.start_s for bar in bars],
             "right": [bar.end_s for bar in bars],
             "color": [bar.color for bar in bars],
@@ -64,16 +66,29 @@ def lanes(canvas: Canvas, name: str, bars: Sequence[Bar]) -> Any:
         hatch_alpha=0.6,
         source=source,
     )
-    _texts(panel, bars, canvas.end_s)
+    _texts(panel, bars, rows, canvas.end_s)
     # On a narrow screen the page shows these in the place of the axis, which would take a third of it.
-    panel.text(x=0, y=rows, text=rows, x_offset=3, name="in-lanes", visible=False, **TEXT)
+    names = list(rows.values())
+    panel.text(x=0, y=names, text=names, x_offset=3, name="in-lanes", visible=False, **TEXT)
     panel.ygrid.grid_line_color = None
     panel.yaxis.major_tick_line_color = None
     hover(panel, ("", "@hint"), along=False, renderers=[drawn])
     return panel
 
 
-def _texts(panel: Any, bars: Sequence[Bar], end_s: float) -> None:
+def _labels(lanes_by_key: Iterable[str]) -> dict[str, str]:
+    """What stands beside each lane, by its key: short, and never the same for two."""
+    found: dict[str, str] = {}
+    for key in lanes_by_key:
+        label, n = short(key or STAGES), 1
+        while label in found.values():
+            n += 1
+            label = f"{short(key or STAGES)} {n}"
+        found[key] = label
+    return found
+
+
+def _texts(panel: Any, bars: Sequence[Bar], rows: Mapping[str, str], end_s: float) -> None:
     """Texts stand on their bars; where a bar is too short beside it, on the side that has room."""
     px_per_s = NOMINAL_PX / end_s
     places: dict[str, list[tuple[float, Bar]]] = {"on": [], "after": [], "before": []}
@@ -81,7 +96,7 @@ def _texts(panel: Any, bars: Sequence[Bar], end_s: float) -> None:
         width_px = len(bar.text) * LETTER_PX + 8
         if (bar.end_s - bar.start_s) * px_per_s >= width_px:
             places["on"].append((bar.start_s, bar))
-        elif bar.lane == STAGES:
+        elif not bar.lane:
             continue  # beside a stage is the next one
         elif (end_s - bar.end_s) * px_per_s >= width_px:
             places["after"].append((bar.end_s, bar))
@@ -90,7 +105,7 @@ def _texts(panel: Any, bars: Sequence[Bar], end_s: float) -> None:
     for place, held in places.items():
         panel.text(
             x=[x for x, _ in held],
-            y=[bar.lane for _, bar in held],
+            y=[rows[bar.lane] for _, bar in held],
             text=[bar.text for _, bar in held],
             x_offset=-5 if place == "before" else 5,
             text_align="right" if place == "before" else "left",
@@ -111,7 +126,7 @@ def of_stages_and_faults(
 def _stage(stage: Mapping[str, Any], shade: str) -> Bar:
     start_s, end_s = stage["start_s"], stage["start_s"] + stage["duration_s"]
     hint = f"stage {stage['name']}: {start_s:g} s to {end_s:g} s"
-    return Bar(STAGES, start_s, end_s, shade, stage["name"], hint)
+    return Bar("", start_s, end_s, shade, stage["name"], hint)
 
 
 def _fault(fault: FaultRecord) -> Bar:
@@ -122,7 +137,7 @@ def _fault(fault: FaultRecord) -> Bar:
     )
     end_s = max(fault.end_s, fault.start_s)
     what = f"{fault.kind} on {fault.target}"
-    return Bar(short(fault.id), fault.start_s, end_s, AMBER, what, hint, "" if not seen else "/")
+    return Bar(fault.id, fault.start_s, end_s, AMBER, what, hint, "" if not seen else "/")
 
 
 def _shades() -> Iterable[str]:
@@ -142,7 +157,7 @@ def of_states(series: Mapping[str, Sequence[tuple[float, float]]], end_s: float)
             if value in states and stop_s > start_s:
                 word, color = states[value]
                 hint = f"{kind} of {target} {word}: {start_s:.1f} s to {stop_s:.1f} s"
-                bars.append(Bar(short(f"{target} {kind}"), start_s, stop_s, color, "", hint))
+                bars.append(Bar(f"{target} {kind}", start_s, stop_s, color, "", hint))
     return bars
 
 

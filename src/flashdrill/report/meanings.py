@@ -159,6 +159,7 @@ _FAULTS: Mapping[str, Meanings] = {
         "recover_s": "from its end until operations were as before, seconds; null: not seen within the run",
         "degrade_s": "from its start to the first degraded level of its target, seconds; null: none",
         "impact": "what customers saw of it; null when it was never made",
+        "was_made": "whether the injection itself succeeded; false: it was never in force",
     },
     "FaultImpact": {
         "operations": "operations that were open at some time while it was in force",

@@ -151,7 +151,11 @@ def _where(gate: GateResult, result: RunResult) -> str:
     if stage is None:
         return said
     start_s, end_s = stage["start_s"], stage["start_s"] + stage["duration_s"]
-    near = [fault.id for fault in result.faults if fault.start_s < end_s and fault.end_s > start_s]
+    near = [
+        fault.id
+        for fault in result.faults
+        if fault.was_made and fault.start_s < end_s and fault.end_s > start_s
+    ]
     return f"{said} In {name} these faults were in force: {', '.join(near)}." if near else said
 
 

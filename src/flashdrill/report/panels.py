@@ -58,7 +58,7 @@ def panels(result: RunResult) -> dict[str, Panel]:
         "rate": _rate(line, canvas, width),
         "response": _response(line, canvas),
         "outcomes": _outcomes(line, canvas, width),
-        "states": _states(states, canvas),
+        "states": _states(line, states, canvas),
         "queue": _queue(line, canvas),
         "cpu": _cpu(line, canvas),
         "lateness": _lateness(result, line, canvas),
@@ -72,7 +72,7 @@ def _timetable(bars: Sequence[Bar], canvas: Canvas) -> Panel:
     if not bars:
         return Panel("Stages and faults", "There were none.")
     is_hatched = any(bar.hatch for bar in bars)
-    note = "A hatched fault was made, but its effect was not observed." if is_hatched else ""
+    note = "Hatched: a fault whose effect was not observed." if is_hatched else ""
     return Panel("Stages and faults", note, lanes(canvas, "timetable", bars))
 
 
@@ -157,11 +157,17 @@ def _outcomes(line: Timeline, canvas: Canvas, width: int) -> Panel:
     legend_above(panel)
     never = [name for name, _, _ in OUTCOMES if name not in names]
     note = "How operations ended, by the second in which they were due."
-    return Panel("Outcomes", note + (f" None were {_listed(never)}." if never else ""), panel)
+    if not met:
+        note = "Nothing was due."
+    elif never:
+        note += f" None were {_listed(never)}."
+    return Panel("Outcomes", note, panel)
 
 
-def _states(bars: Sequence[Bar], canvas: Canvas) -> Panel:
+def _states(line: Timeline, bars: Sequence[Bar], canvas: Canvas) -> Panel:
     title = "Circuit breakers and degradation levels"
+    if not line.has_service_events:
+        return Panel(title, "Not known: the service told nothing of them.")
     if not bars:
         return Panel(title, "No breaker opened and no level was degraded.")
     return Panel(title, "Only those that ever left normal.", lanes(canvas, "states", bars))
@@ -169,6 +175,8 @@ def _states(bars: Sequence[Bar], canvas: Canvas) -> Panel:
 
 def _queue(line: Timeline, canvas: Canvas) -> Panel:
     title = "Durable queue"
+    if not any(name.startswith("queue ") for name in line.series):
+        return Panel(title, "It was not sampled.")
     series = _chosen(line.series, ("queue",))
     if not series:
         return Panel(title, "No sample saw an order waiting in the queue.")
@@ -180,7 +188,7 @@ def _queue(line: Timeline, canvas: Canvas) -> Panel:
 
 def _cpu(line: Timeline, canvas: Canvas) -> Panel:
     title = "CPU"
-    series = _chosen(line.series, ("cpu",))
+    series = {name: points for name, points in line.series.items() if name.startswith("cpu ")}
     if not series:
         return Panel(title, "It was not sampled.")
     panel = canvas.panel("cpu", height=150, unit="%")

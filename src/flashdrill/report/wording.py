@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from flashdrill.model.trouble import FaultImpact
@@ -10,18 +11,27 @@ from flashdrill.model.trouble import FaultImpact
 
 def seconds(value: float | None) -> str:
     """A time for people: `1.42 s`, `83 ms`, `0.4 ms`; a dash when nothing was measured."""
-    if value is None:
+    if value is None or not isfinite(value):
         return "–"
-    if abs(value) >= 1:
+    size = abs(value)
+    if size >= 0.9995:
         return f"{value:.2f} s"
-    if value == 0:
+    if size == 0:
         return "0 s"
-    return f"{value * 1000:.0f} ms" if abs(value) >= 0.01 else f"{value * 1000:.1f} ms"
+    if size < 0.00005:
+        return f"{value * 1e6:.0f} µs"
+    return f"{value * 1000:.0f} ms" if size >= 0.01 else f"{value * 1000:.1f} ms"
 
 
 def share(value: float | None) -> str:
-    """A share as a percentage."""
-    return "–" if value is None else f"{value * 100:.2f} %"
+    """A share as a percentage; one that is not quite none, or not quite all, does not look like it."""
+    if value is None or not isfinite(value):
+        return "–"
+    if 0 < value < 0.00005:
+        return "< 0.01 %"
+    if 0.99995 <= value < 1:
+        return "> 99.99 %"
+    return f"{value * 100:.2f} %"
 
 
 def count(value: float | None) -> str:
