@@ -80,10 +80,13 @@ RUNS = {
 }
 
 
-def written(result: RunResult, folder: Path, change: tuple[str, str] = ("", "")) -> Path:
+def written(result: RunResult, folder: Path, *changes: tuple[str, str]) -> Path:
     page = folder / "report.html"
     text = render(result, TEMPLATES)
-    page.write_text(text.replace(*change) if change[0] else text, encoding="utf-8")
+    for was, becomes in changes:
+        assert was in text
+        text = text.replace(was, becomes)
+    page.write_text(text, encoding="utf-8")
     return page
 
 
@@ -114,10 +117,20 @@ async def test_a_page_that_errs_or_asks_for_something_is_noticed(tmp_path: Path)
     stranger = (
         "<script>nobody.knows()</script><img src='http://example.invalid/x.png' alt=''></main>"
     )
-    page = written(eventful(), tmp_path, ("</main>", stranger))
-    async with browsing() as browser, opened(browser, page) as sight:
-        assert any("nobody" in said for said in sight.complaints)
-        assert sight.requests == ["http://example.invalid/x.png"]
+    async with browsing() as browser:
+        page = written(eventful(), tmp_path, ("</main>", stranger))
+        async with opened(browser, page) as sight:
+            assert any("nobody" in said for said in sight.complaints)
+            assert any("Content Security Policy" in said for said in sight.complaints)
+        page = written(
+            eventful(),
+            tmp_path,
+            ("</main>", stranger),
+            ("default-src 'none'; ", ""),
+            ("img-src", "x-src"),
+        )
+        async with opened(browser, page) as sight:
+            assert sight.requests == ["http://example.invalid/x.png"]
 
 
 async def test_a_zoom_in_one_panel_moves_all_of_them(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""From what a run has found to its result: above all when it has found little."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flashdrill.model.history import OPS_SCHEMA
+from flashdrill.model.result import Conclusion, RunResult
+from flashdrill.plan.faults import merge
+from flashdrill.plan.scenario import load_scenario
+from flashdrill.rehearsal.judgement import judgement
+from flashdrill.rehearsal.prepare import Order, Prepared
+from flashdrill.rehearsal.trace import Trace
+from flashdrill.report.html import render
+from tests.unit.analysis_history import T0, operation, steady, table
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = ROOT / "scenarios" / "smoke.yaml"
+
+
+def judged(trace: Trace, ops: object = None) -> RunResult:
+    prepared = Prepared(
+        order=Order(SCENARIO, out=Path(), command="flashdrill run scenarios/smoke.yaml"),
+        scenario=load_scenario(SCENARIO),
+        plan=merge([]),
+        plan_names=(),
+        kinds={},
+        reports=ROOT / "reports",
+    )
+    history = OPS_SCHEMA.empty_table() if ops is None else ops
+    return judgement(prepared, trace, history, datetime(2026, 1, 27, tzinfo=UTC))
+
+
+def test_a_stack_that_never_came_up_shows_no_clean_timeline() -> None:
+    result = judged(Trace(stack_error="port 5432 is taken"))
+    assert result.verdict.conclusion is Conclusion.STACK_FAILED
+    assert result.timeline.t_s == []
+    page = render(result, ROOT / "reports" / "templates")
+    assert "The load never began" in page
+    assert "No breaker opened" not in page
+    assert "as hoped" not in page
+
+
+@pytest.mark.parametrize(("ended_s", "seconds"), [(5.2, 6), (22.4, 23)])
+def test_the_timeline_lasts_as_long_as_the_load_did(ended_s: float, seconds: int) -> None:
+    """The scenario's 20 s are neither filled up when it was cut short nor the end of what came later."""
+    ops = table(steady(0, 5), [operation(ended_s - 0.3, stage="steady", took_s=0.2)])
+    result = judged(Trace(t0_ns=T0, load_ended_ns=T0 + round(ended_s * 1e9)), ops)
+    assert len(result.timeline.t_s) == seconds
+    assert sum(result.timeline.due_per_s) == 501
+    assert not result.timeline.has_service_events
