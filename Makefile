@@ -35,7 +35,7 @@ types: $(STAMP)  ## Check types.
 	@$(BIN)/mypy
 
 openapi: $(STAMP)  ## Write backend/openapi.json from the code.
-	@$(BIN)/python -m backend openapi > backend/openapi.json
+	@$(BIN)/python -m backend openapi > backend/openapi.json.new && mv backend/openapi.json.new backend/openapi.json
 
 reference: $(STAMP)  ## Write docs/reference/ from the code.
 	@$(BIN)/python -m scripts.reference

@@ -20,7 +20,7 @@ _FILE = "file:"
 
 
 class PlaceholderError(ValueError):
-    """A placeholder cannot be filled; the message names it, or the file."""
+    """A placeholder cannot be filled; the message names the setting, or the file."""
 
 
 def filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,8 @@ def _text(value: str, name: str, *, is_address: bool) -> str:
     def read(match: re.Match[str]) -> str:
         what = match[1]
         if not what.startswith(_FILE) or not match[0].endswith("}"):
-            raise PlaceholderError(f"{name}: {match[0]} is not understood, use ${{file:PATH}}")
+            # What stands there may be a part of the secret: it is not repeated.
+            raise PlaceholderError(f"{name}: a placeholder is not understood, use ${{file:PATH}}")
         secret = _secret(Path(what.removeprefix(_FILE)), name)
         return quote(secret, safe="") if is_address else secret
 

@@ -1,7 +1,8 @@
 """Check docker-compose.yml, the Dockerfile and what is in deploy/ with every tool that is here: `make containers`.
 
 One line for each check. A tool that is missing is said, and its check counts as not made; with CI set, promtool is
-installed where apt and root allow it. Exit 1 when a check finds something.
+installed where apt and root allow it. Exit 1 when a check finds something, and in CI when one cannot be made, but for
+those that need more than PyPI and Debian.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ RATE_INTERVAL = "20s"
 SHOWN_LINES = 20
 
 Check = Callable[[], str]
+
+
+NEED_MORE = frozenset({"compose lint", "compose model"})
+"""Checks by tools from npm and Go: where those are not, the others must do."""
 
 
 class FoundError(Exception):
@@ -131,21 +136,22 @@ CHECKS: dict[str, Check] = {
 
 
 def main() -> int:
-    """Make every check; 1 when one found something."""
-    found = missing = 0
+    """Make every check; 1 when one found something, or could not be made although this is CI."""
+    found = missing = wanted = 0
     for name, check in CHECKS.items():
         try:
             state, detail = "ok", check()
         except MissingToolError as error:
             state, detail = "MISSING", f"not checked: {error}"
             missing += 1
+            wanted += os.environ.get("CI") == "true" and name not in NEED_MORE
         except FoundError as error:
             state, detail = "FOUND", str(error)
             found += 1
         print(f"{state:8}{name:20}{detail}", flush=True)
     made = len(CHECKS) - missing
     print(f"{made} of {len(CHECKS)} checks made, {found} found something")
-    return 1 if found else 0
+    return 1 if found or wanted else 0
 
 
 def _run(argv: list[str], tool: str) -> str:

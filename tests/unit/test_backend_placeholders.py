@@ -75,6 +75,12 @@ def test_another_placeholder_is_refused_and_not_taken_for_a_secret(
         read(tmp_path, hmac_secret=text)
 
 
+def test_what_may_be_a_part_of_the_secret_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, redis_url="redis://u:p${ssw0rd-of-ours@host/0")
+    assert "ssw0rd" not in str(refused.value)
+
+
 def test_a_setting_that_holds_no_secret_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "word").write_text("x")
     text = f"${{file:{tmp_path / 'word'}}}"

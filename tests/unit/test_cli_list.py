@@ -165,3 +165,14 @@ def test_nothing_found_says_where_it_was_looked_for(
         assert f"none: looked for {place} in the current folder" in text
     assert "latency" in text, "the faults of flashdrill itself"
     assert listed(capsys, "runs") == []
+
+
+def test_brackets_in_a_description_are_no_markup(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = here / "scenarios" / "small.yaml"
+    text = path.read_text()
+    name = next(line for line in text.splitlines() if line.startswith("name:"))
+    path.write_text(text.replace(name, f"{name}\ndescription: 'Rehearse [/] the [red]sale'"))
+    assert invoke(["list", "scenarios"]) == 0
+    assert "[red]sale" in " ".join(capsys.readouterr().out.split())

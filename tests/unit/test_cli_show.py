@@ -48,7 +48,7 @@ OPS = (
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     write_ops(table_from_ops(OPS), tmp_path / "ops.parquet")
-    event = {"t_s": 1.5, "t_mono_ns": 1, "event": "fault", "id": "cut", "phase": "inject"}
+    event = {"t_s": 1.5, "t_mono_ns": 4 * S, "event": "fault", "id": "cut", "phase": "inject"}
     (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
     return tmp_path
 
@@ -76,7 +76,7 @@ def test_it_is_printed_with_what_the_customer_was_answered(
     assert invoke(["show", str(run_folder), "ab12"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert "4.000 s" in lines[0]
+    assert "4.500 s" in lines[0], "on the clock of the events: the run started at 2.5 s of it"
     assert "order ab12 key k1 user u1  [201 placed]" in lines[0]
 
 
@@ -97,3 +97,31 @@ def test_what_is_not_there_is_said(
     assert "has the id 'nobody'" in capsys.readouterr().err
     assert invoke(["show", str(tmp_path / "no-run"), "x"]) == 2
     assert "no-run'" in capsys.readouterr().err
+
+
+def test_without_events_times_count_from_the_first_operation(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "events.jsonl").unlink()
+    assert invoke(["show", str(run_folder), "ab12"]) == 0
+    assert "4.000 s" in capsys.readouterr().out
+
+
+def test_a_killed_runs_last_line_is_left_out_and_a_damaged_record_is_said(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (run_folder / "events.jsonl").open("a") as events:
+        events.write('{"t_s": 2.0, "t_mo')
+    assert invoke(["show", str(run_folder), "cut"]) == 0
+    (run_folder / "ops.parquet").write_bytes(b"PAR1 nothing")
+    assert invoke(["show", str(run_folder), "cut"]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_what_a_service_says_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = op(1, "place_order", order_id="ab\x1b[2J\x1b]0;x\x07", sku="s")
+    write_ops(table_from_ops([hostile]), tmp_path / "ops.parquet")
+    assert invoke(["show", str(tmp_path), "s"]) == 0
+    assert "\x1b" not in capsys.readouterr().out

@@ -114,6 +114,7 @@ def test_the_same_rehearsal_on_the_same_ground_differs_in_nothing() -> None:
             ("6", "9"),
         ),
         (("backend",), {}, "scenario.backend.pool_size", ("8", "–")),
+        (("locustfile",), "/elsewhere/other.py", "scenario.locustfile", ("–", "other.py")),
         (("world", "products", 0, "stock"), 5, "scenario.world.products.hot.stock", ("4", "5")),
     ],
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flashdrill.errors import ConfigError
 from flashdrill.model.history import OPS_SCHEMA
 from flashdrill.model.result import Conclusion, RunResult
 from flashdrill.plan.faults import merge
 from flashdrill.plan.scenario import load_scenario
+from flashdrill.rehearsal import run
 from flashdrill.rehearsal.judgement import judgement
 from flashdrill.rehearsal.prepare import Order, Prepared
 from flashdrill.rehearsal.trace import Trace
@@ -21,17 +24,20 @@ ROOT = Path(__file__).parents[2]
 SCENARIO = ROOT / "scenarios" / "smoke.yaml"
 
 
-def judged(trace: Trace, ops: object = None) -> RunResult:
-    prepared = Prepared(
-        order=Order(SCENARIO, out=Path(), command="flashdrill run scenarios/smoke.yaml"),
+def prepared(out: Path = Path()) -> Prepared:
+    return Prepared(
+        order=Order(SCENARIO, out=out, command="flashdrill run scenarios/smoke.yaml"),
         scenario=load_scenario(SCENARIO),
         plan=merge([]),
         plan_names=(),
         kinds={},
         reports=ROOT / "reports",
     )
+
+
+def judged(trace: Trace, ops: object = None) -> RunResult:
     history = OPS_SCHEMA.empty_table() if ops is None else ops
-    return judgement(prepared, trace, history, datetime(2026, 1, 27, tzinfo=UTC))
+    return judgement(prepared(), trace, history, datetime(2026, 1, 27, tzinfo=UTC))
 
 
 def test_a_stack_that_never_came_up_shows_no_clean_timeline() -> None:
@@ -52,3 +58,37 @@ def test_the_timeline_lasts_as_long_as_the_load_did(ended_s: float, seconds: int
     assert len(result.timeline.t_s) == seconds
     assert sum(result.timeline.due_per_s) == 501
     assert not result.timeline.has_service_events
+
+
+class Nobody:
+    """A watcher that looks away."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_: None
+
+
+async def test_what_nobody_foresaw_ends_inconclusive_with_a_report_and_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(*_: object) -> None:
+        raise ValueError("cannot convert\nfloat NaN")
+
+    monkeypatch.setattr(run, "_run", odd)
+    finished = await run.rehearse(prepared(tmp_path / "runs"), Nobody())
+    verdict = finished.result.verdict
+    assert verdict.conclusion is Conclusion.INCONCLUSIVE
+    assert any("ValueError: cannot convert float NaN" in reason for reason in verdict.reasons)
+    assert (finished.folder / "report.html").is_file()
+    assert "Traceback" in (finished.folder / "logs" / "harness.log").read_text()
+
+
+async def test_an_error_for_the_person_at_the_keyboard_still_reaches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise ConfigError("the backend refuses its settings")
+
+    monkeypatch.setattr(run, "_run", refused)
+    with pytest.raises(ExceptionGroup) as raised:
+        await run.rehearse(prepared(tmp_path / "runs"), Nobody())
+    assert raised.group_contains(ConfigError)

@@ -30,6 +30,11 @@ def test_metrics_of_the_prefix_are_kept() -> None:
     }
 
 
+def test_a_gauge_that_is_no_number_is_left_out() -> None:
+    text = 'flashdrill_queue_depth{shard="a"} NaN\nflashdrill_queue_depth{shard="b"} +Inf\n'
+    assert [s.value for s in parse(text + 'flashdrill_queue_depth{shard="c"} 2\n')] == [2.0]
+
+
 def test_what_is_no_metric_is_an_error() -> None:
     with pytest.raises(ValueError):
         list(parse("flashdrill_x{ 1 2 3\n"))

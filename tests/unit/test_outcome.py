@@ -129,3 +129,17 @@ def test_a_reader_that_has_gone_changes_nothing(
 
     show_outcome(Finished(PASSED, FOLDER), Gone())
     assert given_up
+
+
+def test_names_in_brackets_are_names_and_escape_codes_move_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hostile = "own[/x] [red] \x1b[2J\x1b[1;1HPASS"
+    fault = dataclasses.replace(sample().faults[0], id="[/]", kind="own[/x]")
+    verdict = dataclasses.replace(sample().verdict, reasons=(hostile,))
+    result = dataclasses.replace(sample(), faults=(fault,), verdict=verdict)
+    text = in_a_log(result)
+    assert "own[/x] on shard2" in text
+    assert "own[/x] [red]" in text
+    assert "\x1b" not in text
+    assert "\x1b[2J" not in on_a_terminal(result, monkeypatch)

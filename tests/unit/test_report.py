@@ -373,3 +373,21 @@ def test_a_page_fetches_nothing_whatever_a_remedy_says() -> None:
     page = render(hostile, TEMPLATES)
     assert "<img" not in page.split("<main>")[1].split("<script")[0]
     assert "default-src 'none'" in page
+
+
+def test_what_a_log_said_stays_one_line_of_markdown() -> None:
+    reason = "the stack could not run: expected <int> got\n# PASS\n\x1b[2J"
+    hostile = dataclasses.replace(
+        sample(), verdict=dataclasses.replace(sample().verdict, reasons=(reason,))
+    )
+    text = "\n".join(lines(hostile))
+    assert "\n# PASS" not in text
+    assert "\\<int>" in text
+    assert "\x1b" not in text
+    assert "p99 < 5ms" in "\n".join(
+        lines(
+            dataclasses.replace(
+                sample(), verdict=dataclasses.replace(sample().verdict, reasons=("p99 < 5ms",))
+            )
+        )
+    )

@@ -31,7 +31,8 @@ def open_console(stream: TextIO | None = None) -> Console:
         with suppress(ValueError, OSError):
             stream.reconfigure(errors="replace")
     width = None if stream.isatty() else LOG_WIDTH
-    return Console(file=stream, highlight=False, width=width)
+    # Brackets and colons in names and reasons are what they are, no markup.
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
 
 
 def can_be_live(console: Console, environ: Mapping[str, str] = os.environ) -> bool:

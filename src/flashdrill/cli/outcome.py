@@ -26,7 +26,7 @@ from flashdrill.model.result import (
 )
 from flashdrill.rehearsal.watcher import Finished
 from flashdrill.report.next_steps import next_steps
-from flashdrill.report.wording import count, measured, seconds
+from flashdrill.report.wording import count, measured, printable, seconds
 
 COLORS = {Conclusion.PASS: "green", Conclusion.FAIL: "red"}
 OTHER_COLOR = "yellow"
@@ -87,8 +87,8 @@ def faults_table(result: RunResult) -> Table:
         table.add_column(column, overflow="fold")
     for fault in result.faults:
         table.add_row(
-            fault.id,
-            f"{fault.kind} on {fault.target}",
+            Text(fault.id),
+            Text(f"{fault.kind} on {fault.target}"),
             Text("yes") if fault.effect_observed else Text("NO", "bold yellow"),
             Text("yes") if fault.healed else Text("NO", "bold red"),
             "–" if fault.detect_s is None else f"after {seconds(fault.detect_s)}",
@@ -99,7 +99,7 @@ def faults_table(result: RunResult) -> Table:
 
 def _bullets(lines: tuple[str, ...], *, wraps: bool) -> Iterator[RenderableType]:
     for line in lines[:MOST_REASONS]:
-        yield _hanging("  - ", Text(line), wraps=wraps)
+        yield _hanging("  - ", Text(printable(line)), wraps=wraps)
     if len(lines) > MOST_REASONS:
         yield Text(f"  - and {len(lines) - MOST_REASONS} more, see summary.md", "dim")
 
@@ -136,10 +136,11 @@ def _invariants(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
 def _invariant(invariant: Invariant) -> Text:
     is_violated = invariant.status is InvariantStatus.VIOLATED
     word = ("VIOLATED", "bold red") if is_violated else ("unknown", "yellow")
-    text = Text.assemble(word, f" {invariant.name}: {invariant.found}")
+    text = Text.assemble(word, printable(f" {invariant.name}: {invariant.found}"))
     if invariant.examples:
         more = len(invariant.examples) - MOST_EXAMPLES
-        text.append(f"; for example {', '.join(invariant.examples[:MOST_EXAMPLES])}", "bold")
+        examples = ", ".join(invariant.examples[:MOST_EXAMPLES])
+        text.append(printable(f"; for example {examples}"), "bold")
         text.append(f" and {more} more" if more > 0 else "")
     return text
 
@@ -172,12 +173,12 @@ def _next(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
     if steps:
         yield Text("try next:", "bold")
     for number, step in enumerate(steps, 1):
-        yield _hanging(f"  {number}. ", Text(step.text), wraps=wraps)
+        yield _hanging(f"  {number}. ", Text(printable(step.text)), wraps=wraps)
         yield Text(f"     {step.command}", "cyan")
 
 
 def _field(name: str, value: str | Text, *, wraps: bool = False) -> RenderableType:
-    text = Text(value) if isinstance(value, str) else value
+    text = Text(printable(value)) if isinstance(value, str) else value
     return _hanging(f"{name}:".ljust(12), text, wraps=wraps, style="bold")
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from flashdrill.errors import ConfigError
+from flashdrill.report.wording import printable
 
 PLAIN_WIDTH = 120
 """Columns of a rendered text that nobody's terminal limits."""
@@ -40,13 +41,13 @@ def rendered(markdown: str, *, width: int = PLAIN_WIDTH) -> str:
     """Markdown as plain text for people: tables drawn, no colours."""
     console = Console(width=width, no_color=True, force_terminal=False, highlight=False)
     with console.capture() as captured:
-        console.print(Markdown(markdown))
+        console.print(Markdown(printable(markdown)))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def put_markdown(markdown: str, output: Path | None = None) -> None:
     """Print Markdown as a terminal shows it best; a pipe or a file gets plain text."""
     if output is None and sys.stdout.isatty():
-        Console(highlight=False).print(Markdown(markdown))
+        Console(highlight=False).print(Markdown(printable(markdown)))
     else:
         put(rendered(markdown), output)

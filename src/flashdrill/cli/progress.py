@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flashdrill.rehearsal.watcher import LiveSecond, ServiceNow
+from flashdrill.report.wording import printable
 
 SILENT_S = 2.0
 """A service whose last sample is older than this is said to be silent."""
@@ -63,7 +64,7 @@ def stamped(at_s: float, text: Text) -> Text:
 def fault_line(event: dict[str, object]) -> Text:
     """One step of a fault."""
     style = "red" if event["phase"] == "failed" else "yellow"
-    detail = f" {event['detail']}" if event.get("detail") else ""
+    detail = f" {printable(str(event['detail']))}" if event.get("detail") else ""
     return Text.assemble((f"  fault {event['id']}: {event['phase']}", style), detail)
 
 

@@ -100,7 +100,14 @@ def _show(folder: Path, form: str | None, output: Path | None) -> None:
     is_terminal = sys.stdout.isatty() and output is None
     form = form or ("text" if is_terminal else "markdown")
     path = _needed(folder / FILES[form])
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"damaged: {error}",
+            path=path,
+            remedy="flashdrill report --rebuild makes the reports again",
+        ) from error
     if form == "text":
         put_markdown(text, output)
     else:
@@ -110,8 +117,10 @@ def _show(folder: Path, form: str | None, output: Path | None) -> None:
 def _needed(path: Path) -> Path:
     """The path. Raises ConfigError when the run has no such file."""
     if not path.is_file():
-        raise ConfigError(
-            f"the run in {path.parent} has no {path.name}",
-            remedy=f"flashdrill report {path.parent} --rebuild makes it from {path.parent}/result.json.gz",
+        remedy = (
+            f"flashdrill report {path.parent} --rebuild makes it from {path.parent}/result.json.gz"
         )
+        if path.name == FILES["json"]:
+            remedy = "restore it from a copy, or repeat the run"
+        raise ConfigError(f"the run in {path.parent} has no {path.name}", remedy=remedy)
     return path

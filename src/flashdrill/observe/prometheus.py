@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -47,11 +48,16 @@ async def scrape(url: str, *, timeout_s: float = TIMEOUT_S, prefix: str = PREFIX
 
 
 def parse(text: str, prefix: str = PREFIX) -> Iterator[Sample]:
-    """The samples of a text whose names start with `prefix`. Raises ValueError."""
+    """The samples of a text whose names start with `prefix`; NaN and infinities say nothing and are left out.
+
+    Raises ValueError.
+    """
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name.startswith(prefix) and not sample.name.endswith("_created"):
-                yield Sample(sample.name, float(sample.value), dict(sample.labels))
+            value = float(sample.value)
+            is_wanted = sample.name.startswith(prefix) and not sample.name.endswith("_created")
+            if is_wanted and isfinite(value):
+                yield Sample(sample.name, value, dict(sample.labels))
 
 
 async def _fetch(session: aiohttp.ClientSession, url: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flashdrill.errors import InconclusiveError, StackError
+from flashdrill.errors import FlashdrillError, InconclusiveError, StackError
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
@@ -24,6 +25,8 @@ from flashdrill.rehearsal.storm import storm
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import Finished, Watcher
 from flashdrill.stack.embedded import StackSpec, open_stack
+
+DEFECTS = "harness.log"
 
 
 async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
@@ -64,9 +67,21 @@ async def _run_to_any_end(
             trace.problems += [str(error) for error in _leaves(group)]
         except* StackError as group:
             trace.stack_error = "; ".join(str(error) for error in _leaves(group))
+        except* (FlashdrillError, OSError):
+            raise
+        except* Exception as group:
+            trace.problems += [_defect(error, folder) for error in _leaves(group)]
     except asyncio.CancelledError:
         if not trace.was_interrupted:
             raise
+
+
+def _defect(error: BaseException, folder: RunFolder) -> str:
+    """What nobody foresaw makes the run inconclusive; the traceback is kept beside the other logs."""
+    with (folder.logs / DEFECTS).open("a", encoding="utf-8") as log:
+        traceback.print_exception(error, file=log)
+    what = " ".join(str(error).split())
+    return f"a defect of flashdrill itself, {type(error).__name__}: {what} (logs/{DEFECTS})"
 
 
 async def _run(prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from flashdrill.report.kept import KeptRun
@@ -51,7 +52,10 @@ def _rehearsal(run: KeptRun) -> dict[str, object]:
         known = {"seed": run.result.seed, "stages": list(run.result.stages)}
         scenario = {**run.result.scenario, **known}
     plan = run.plan if run.plan is not None else dict(run.result.chaos)
-    return dict([*_flat(scenario, "scenario", _PLACES), *_flat(plan, "plan", _PLACES)])
+    found = dict([*_flat(scenario, "scenario", _PLACES), *_flat(plan, "plan", _PLACES)])
+    if customers := scenario.get("locustfile"):  # by its name: the folders of two machines differ
+        found["scenario.locustfile"] = PurePath(str(customers)).name
+    return found
 
 
 def _ground(run: KeptRun) -> dict[str, object]:

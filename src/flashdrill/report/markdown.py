@@ -8,7 +8,7 @@ from pathlib import Path
 from flashdrill.model.result import RunResult
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
-from flashdrill.report.tables import table
+from flashdrill.report.tables import plain, plain_table
 from flashdrill.report.wording import count, impact, measured, seconds, share, yes
 
 
@@ -20,11 +20,11 @@ def lines(result: RunResult) -> Iterator[str]:
     yield meaning(result)
     yield ""
     for reason in verdict.reasons:
-        yield f"- {reason}"
+        yield f"- {plain(reason)}"
     yield ""
     yield f"Started {result.started_at}, {result.duration_s:.0f} s, seed {result.seed}. Repeat: `{result.command}`"
     yield ""
-    yield f"**Bottleneck:** {result.bottleneck.sentence}"
+    yield f"**Bottleneck:** {plain(result.bottleneck.sentence)}"
     yield ""
     yield from _invariants(result)
     yield from _faults(result)
@@ -34,18 +34,18 @@ def lines(result: RunResult) -> Iterator[str]:
 
 
 def _invariants(result: RunResult) -> Iterator[str]:
-    yield from table(
+    yield from plain_table(
         ("invariant", "answer", "found", "examples"),
         ((i.name, i.status.value, i.found, ", ".join(i.examples[:3])) for i in result.invariants),
     )
-    yield from table(
+    yield from plain_table(
         ("gate", "answer", "measured"),
         ((f"`{g.text}`", g.status, measured(g.value, g.unit)) for g in result.gates),
     )
 
 
 def _faults(result: RunResult) -> Iterator[str]:
-    yield from table(
+    yield from plain_table(
         (
             "fault",
             "what",
@@ -79,7 +79,7 @@ def _faults(result: RunResult) -> Iterator[str]:
 def _errors(result: RunResult) -> Iterator[str]:
     if not result.errors:
         return
-    yield from table(
+    yield from plain_table(
         ("error", "operation", "outcome", "status", "answers", "ended so", "from", "to", "faults"),
         (
             (
@@ -104,11 +104,11 @@ def _next(result: RunResult) -> Iterator[str]:
         yield "**What to try next**"
         yield ""
     for step in steps:
-        yield f"- {step.text}" + (f" `{step.command}`" if step.command else "")
+        yield f"- {plain(step.text)}" + (f" `{step.command}`" if step.command else "")
 
 
 def _operations(result: RunResult) -> Iterator[str]:
-    yield from table(
+    yield from plain_table(
         (
             "stage",
             "operation",

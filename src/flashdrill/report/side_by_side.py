@@ -8,7 +8,7 @@ from itertools import groupby
 from flashdrill.report.comparison import Comparison, Judged, Side
 from flashdrill.report.conditions import GROUND, TEST, Condition
 from flashdrill.report.differences import LEAST_BEYOND, Figure
-from flashdrill.report.tables import table
+from flashdrill.report.tables import plain_table
 from flashdrill.report.wording import measured, seconds
 
 MOST_CONDITIONS = 20
@@ -28,7 +28,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     a, b = comparison.a, comparison.b
     yield f"# A: {a.name}, B: {b.name}"
     yield ""
-    yield from table(("", "A", "B"), _sides(a, b))
+    yield from plain_table(("", "A", "B"), _sides(a, b))
     yield "## Can they be compared?"
     yield ""
     yield from _conditions(comparison)
@@ -76,7 +76,7 @@ def _verdict_on(comparison: Comparison) -> str:
 
 def _differing(title: str, found: list[Condition]) -> Iterator[str]:
     rows = ((c.name, c.a, c.b) for c in found[:MOST_CONDITIONS])
-    yield from table((title, "A", "B"), rows)
+    yield from plain_table((title, "A", "B"), rows)
     if len(found) > MOST_CONDITIONS:
         yield f"And {len(found) - MOST_CONDITIONS} more, see `--format json`."
         yield ""
@@ -89,7 +89,7 @@ def _changes(comparison: Comparison) -> Iterator[str]:
         yield "Nothing in kind: the verdict and each answer below are the same."
     yield ""
     kinds = groupby(comparison.judged, key=lambda pair: pair.of)
-    yield from table(("", "in A", "in B"), (_tally(of, list(pairs)) for of, pairs in kinds))
+    yield from plain_table(("", "in A", "in B"), (_tally(of, list(pairs)) for of, pairs in kinds))
 
 
 def _tally(of: str, pairs: list[Judged]) -> tuple[str, str, str]:
@@ -120,7 +120,7 @@ def _figures(figures: Iterable[Figure]) -> Iterator[str]:
             yield f"### {_TITLES[of]}"
         yield ""
         head = ("", "figure", "A", "B", "B − A", "relative")
-        yield from table(head, (_row(figure) for figure in found))
+        yield from plain_table(head, (_row(figure) for figure in found))
 
 
 def _section(figure: Figure) -> tuple[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
 from flashdrill.model.trouble import FaultImpact
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Every control character but the tab and the line's end."""
 
 
 def seconds(value: float | None) -> str:
@@ -46,6 +50,11 @@ def measured(value: float | None, unit: str) -> str:
     if unit == "share":
         return share(value)
     return "–" if value is None else f"{value:.1f}/s"
+
+
+def printable(text: str) -> str:
+    """A text without control characters: what a service said cannot move the cursor or forge a verdict."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def yes(answer: bool) -> str:
