@@ -113,9 +113,8 @@ class Master:
 
     def __init__(self, environment: Environment, runner: MasterRunner, orders: Orders) -> None:
         self._environment, self._runner, self._orders = environment, runner, orders
-        self._rounds: list[
-            Round
-        ] = []  # the last one is the current one; an earlier one may be at its last words
+        # The last one is the current one; an earlier one may be at its last words.
+        self._rounds: list[Round] = []
 
     def listen(self) -> None:
         """Begin with Locust's test, and end with it."""
