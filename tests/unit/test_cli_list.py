@@ -69,7 +69,7 @@ def test_everything_in_tables(here: Path, capsys: pytest.CaptureFixture[str]) ->
         "Sends the service to sleep.",
         "FAIL",
         "2026-01-27 12:00",
-        "shard0 (postgres)",
+        "shard0 (postgres, process, tcp)",
     ):
         assert wanted in text
     assert "\x1b" not in text

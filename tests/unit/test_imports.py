@@ -20,6 +20,7 @@ ORDER = (
     "load",
     "chaos",
     "toxiproxy",
+    "edge",
     "observe",
     "audit",
     "analysis",

@@ -19,7 +19,7 @@ class Down(Fault):
     """
 
     kind = "down"
-    target_kinds = frozenset({"postgres", "redis", "http"})
+    target_kinds = frozenset({"tcp", "postgres", "redis", "http"})
 
     def __init__(self) -> None:
         self._is_injected = False

@@ -11,14 +11,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from flashdrill.chaos.target import ProcessControl, Target
+from flashdrill.edge.client import Edge
 from flashdrill.model.faults import PlannedFault
 from flashdrill.toxiproxy.client import Toxiproxy
 
 ParameterType = Literal["duration", "int", "share", "text", "flag", "rate", "size"]
-TARGET_KINDS = frozenset({"postgres", "redis", "http", "process"})
+TARGET_KINDS = frozenset({"tcp", "postgres", "redis", "http", "process"})
+NEEDS = frozenset({"edge", "clock", "volume"})
+"""What a stack can provide for a fault: a way through our HTTP edge, a clock of its own, a file system of its own."""
 
 
 class _Required:
@@ -75,6 +79,9 @@ class FaultContext:
     processes: ProcessControl
     observe_s: float = 5.0
     others_in_force: Callable[[], tuple[str, ...]] = _nobody
+    edge: Edge | None = None  # None: no fault of the plan needs one
+    seed: int = 0  # this fault's own, derived from the run's and its id
+    log_dir: Path | None = None
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -92,9 +99,16 @@ class Fault(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     heal_limit_s: ClassVar[float] = 10.0
     """Bounds healing and its verification together."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What the stack must provide for it, some of NEEDS."""
 
     has_ended_early: bool = False
     """Set by `heal` when the fault was gone before: it was not in force for all of its time."""
+
+    @classmethod
+    def missing(cls) -> str:
+        """The privilege or the tool that this machine lacks for it, and how to get it; empty when it can be done."""
+        return ""
 
     async def baseline(self, ctx: FaultContext) -> Any:
         """What it looks like before; given to `observe` and kept nowhere else."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from flashdrill.errors import StackError
@@ -14,7 +16,10 @@ Address: TypeAlias = tuple[str, int]
 class Target:
     """A part of the system. Clients reach it at `listen`, a proxy (None: there is none) forwards to `upstream`.
 
-    `kinds` are some of postgres, redis, http, process; `dsn` goes past the proxy, empty when it is no database.
+    `kinds` are some of tcp, postgres, redis, http, process (every proxied target is tcp); `dsn` goes past the
+    proxy, empty when it is no database. What a stack provides only for the faults that need it is empty else: `way`
+    is the target's name at the HTTP edge, `folder` a folder with a small file system of its own, `clock_file` what
+    the process's clock is set by (see `flashdrill.chaos.clock_step`).
     """
 
     name: str
@@ -23,6 +28,16 @@ class Target:
     listen: Address
     upstream: Address
     dsn: str = ""
+    process: str = ""  # what ProcessControl calls it; empty: the target's name
+    way: str = ""
+    folder: Path | None = None
+    clock_file: Path | None = None
+    settings_file: Path | None = None
+
+    @property
+    def process_name(self) -> str:
+        """What ProcessControl calls its process."""
+        return self.process or self.name
 
 
 class ProcessControl(Protocol):
@@ -46,6 +61,19 @@ class ProcessControl(Protocol):
 
     async def signal(self, name: str, signum: int) -> object:
         """Send it a signal."""
+        ...
+
+    async def stop(self, name: str, timeout_s: float) -> object:
+        """Ask it to end, SIGKILL it after `timeout_s`; returns when it is gone."""
+        ...
+
+    async def spawn_helper(self, name: str, argv: Sequence[str]) -> int:
+        """Start a process that belongs to a fault, under a name of its own; its pid. It dies with the harness."""
+        ...
+
+    def respawning(self, name: str) -> dict[str, object]:
+        """The journal's entry that starts a process again when the harness cannot: `{"type": "none"}` when whoever
+        started it dies with the harness."""
         ...
 
 

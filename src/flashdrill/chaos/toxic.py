@@ -31,7 +31,7 @@ COMMON: Mapping[str, Parameter] = {
 class ToxicFault(Fault):
     """A toxic on a target's proxy. Subclasses say which one, and how a canary shows it."""
 
-    target_kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "redis", "http"})
+    target_kinds: ClassVar[frozenset[str]] = frozenset({"tcp", "postgres", "redis", "http"})
     toxic: ClassVar[str]
     """The toxic's type in the API."""
     canaries: ClassVar[int] = 3

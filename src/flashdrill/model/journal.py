@@ -4,9 +4,21 @@ Standard library only: the guardian reads it after the harness was killed.
 One JSON object a line:
     {"do": "inject", "fault": id, "undo": {"type": "toxic", "api": URL, "proxy": P, "toxic": T}}
     {"do": "inject", "fault": id, "undo": {"type": "proxy_enabled", "api": URL, "proxy": P}}
-    {"do": "inject", "fault": id, "undo": {"type": "sigcont", "pid": N}}
     {"do": "inject", "fault": id, "undo": {"type": "none"}}
     {"do": "healed", "fault": id}
+
+What `undo` can be, besides; PROCESS stands for the keys pid, started, boot of `flashdrill.model.processes.identity`:
+    {"type": "sigcont", PROCESS}                               let a stopped process go on
+    {"type": "signal", PROCESS, "signum": N}                   send a signal, such as SIGHUP
+    {"type": "kill", PROCESS}                                  SIGKILL a helper of the fault
+    {"type": "respawn", "socket": PATH, "name": N}             a guardian starts a process again, if it does not run
+    {"type": "edge_rule", "api": URL, "rule": R}               end a rule of the edge
+    {"type": "sql", "dsn": DSN, "statements": [SQL, ...]}      each by itself, in order; all can be done twice
+    {"type": "redis", "host": H, "port": P, "commands": [[WORD, ...], ...], "tolerates": [ERROR PREFIX, ...]}
+    {"type": "file_gone", "path": PATH}                        remove a file that the fault made
+    {"type": "file_text", "path": PATH, "text": TEXT}          write a small file
+    {"type": "json_value", "path": PATH, "key": K, "value": V} set one key of a JSON file
+    {"type": "all", "steps": [UNDO, ...]}                      several, in order
 """
 
 from __future__ import annotations

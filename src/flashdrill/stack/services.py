@@ -83,14 +83,14 @@ def servers(count: int = SHARDS) -> tuple[Service, ...]:
 def proxies(count: int = SHARDS) -> tuple[Proxy, ...]:
     """Every proxy; the payment provider has a way of its own to the backend."""
     ways = [
-        Proxy(shard.name, shard.name, 15432 + number, frozenset({"postgres"}))
+        Proxy(shard.name, shard.name, 15432 + number, frozenset({"tcp", "postgres", "process"}))
         for number, shard in enumerate(shards(count))
     ]
     return (
         *ways,
-        Proxy("redis", REDIS.name, 16379, frozenset({"redis"})),
-        Proxy("backend", BACKEND.name, 18080, frozenset({"http", "process"})),
-        Proxy("payment", BACKEND.name, 18081, frozenset({"http"})),
+        Proxy("redis", REDIS.name, 16379, frozenset({"tcp", "redis", "process"})),
+        Proxy("backend", BACKEND.name, 18080, frozenset({"tcp", "http", "process"})),
+        Proxy("payment", BACKEND.name, 18081, frozenset({"tcp", "http"})),
     )
 
 

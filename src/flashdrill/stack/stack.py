@@ -116,6 +116,14 @@ class Stack:
         """Start a process under the guardian, `env` on top of this process's environment; its pid."""
         return await self.run(Command(name, tuple(argv), log, environment_of(env), cwd=Path.cwd()))
 
+    async def spawn_helper(self, name: str, argv: Sequence[str]) -> int:
+        """Start a process that belongs to a fault; its pid."""
+        return await self.spawn(name, argv, {}, self.log_dir / f"{name}.log")
+
+    def respawning(self, name: str) -> dict[str, object]:
+        """Nothing: the guardian and every server die with the harness."""
+        return {"type": "none"}
+
     async def start(self, name: str) -> int:
         """Start a known process again, as it was started first; its pid. It may not be ready yet."""
         if name not in self._commands:
