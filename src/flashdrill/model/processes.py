@@ -7,7 +7,7 @@ from typing import Any
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """`{"pid", "started", "boot"}`: the start in clock ticks since boot (0: there is no such process), and the boot's id."""
+    """`{"pid", "started", "boot"}`: its start in clock ticks since boot (0: no such process), and the boot's id."""
     return {"pid": pid, "started": _started(pid), "boot": _boot()}
 
 
