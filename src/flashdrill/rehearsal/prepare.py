@@ -12,8 +12,9 @@ from flashdrill.model.scenario import Scenario
 from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
-from flashdrill.rehearsal.topology import target_names
+from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.backend import check_settings
+from flashdrill.stack.provisions import NOTHING, Provisions
 from flashdrill.stack.reference import reference_root
 
 
@@ -39,6 +40,7 @@ class Prepared:
     plan_names: tuple[str, ...]
     kinds: dict[str, type[Fault]]
     reports: Path  # the folder with queries, resources.yaml, remedies and templates
+    provisions: Provisions = NOTHING  # what the stack must have for these faults
 
 
 def prepare(order: Order) -> Prepared:
@@ -49,12 +51,14 @@ def prepare(order: Order) -> Prepared:
     check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
+    plan = merge(plans)
     return Prepared(
         order=order,
         scenario=scenario,
-        plan=merge(plans),
+        plan=plan,
         plan_names=tuple(plan.name for plan in plans),
         kinds=kinds,
+        provisions=provisions(plan, kinds),
         reports=reports_folder(),
     )
 

@@ -108,6 +108,7 @@ def _specification(prepared: Prepared, folder: RunFolder) -> StackSpec:
             ],
         },
         toxiproxy=prepared.order.toxiproxy,
+        provisions=prepared.provisions,
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from flashdrill.chaos.fault import Fault
 from flashdrill.chaos.target import Target
+from flashdrill.errors import ConfigError
+from flashdrill.model.faults import FaultPlan
 from flashdrill.stack.embedded import Stack
+from flashdrill.stack.provisions import Provisions
 from flashdrill.stack.services import SHARDS, proxies
 
-__all__ = ["SHARDS", "target_names", "targets"]
+__all__ = ["SHARDS", "provisions", "target_names", "targets"]
 
 KINDS: dict[str, frozenset[str]] = {proxy.name: proxy.kinds for proxy in proxies()}
 
@@ -18,16 +24,38 @@ def target_names() -> dict[str, frozenset[str]]:
 
 def targets(stack: Stack) -> dict[str, Target]:
     """The targets with the addresses of a stack that runs."""
-    found = {}
-    for name, kinds in KINDS.items():
-        proxy = stack.proxies[name]
-        dsn = stack.dsn(int(name[-1]), direct=True) if "postgres" in kinds else ""
-        found[name] = Target(
-            name=name,
-            kinds=kinds,
-            proxy=name,
-            listen=proxy.listen,
-            upstream=proxy.upstream,
-            dsn=dsn,
+    return {name: _target(name, kinds, stack) for name, kinds in KINDS.items()}
+
+
+def _target(name: str, kinds: frozenset[str], stack: Stack) -> Target:
+    proxy = stack.proxies[name]
+    is_service = name == "backend"
+    return Target(
+        name=name,
+        kinds=kinds,
+        proxy=name,
+        listen=proxy.entrance,
+        upstream=proxy.upstream,
+        dsn=stack.dsn(int(name[-1]), direct=True) if "postgres" in kinds else "",
+        way=name if proxy.edge is not None else "",
+        folder=stack.queue_dir if is_service and stack.has_volume else None,
+        clock_file=stack.clock_file if is_service else None,
+        settings_file=stack.settings_path if is_service else None,
+    )
+
+
+def provisions(plan: FaultPlan, kinds: Mapping[str, type[Fault]]) -> Provisions:
+    """What a stack must have for the faults of a plan. Raises ConfigError for one that this machine cannot do."""
+    wanted = Provisions()
+    for planned in plan.faults:
+        fault = kinds[planned.kind]
+        if lacking := fault.missing():
+            raise ConfigError(
+                f"{planned.kind} cannot be done here: {lacking}", path=plan.path, line=planned.line
+            )
+        wanted |= Provisions(
+            edges=frozenset({planned.target}) if "edge" in fault.needs else frozenset(),
+            has_clock="clock" in fault.needs,
+            has_volume="volume" in fault.needs,
         )
-    return found
+    return wanted

@@ -35,10 +35,11 @@ class Backend:
         path = os.pathsep.join(filter(None, (str(self.root), os.environ.get("PYTHONPATH", ""))))
         return environment_of({"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"})
 
-    def serve(self, log: Path, cwd: Path) -> Command:
-        """The command of the service itself."""
+    def serve(self, log: Path, cwd: Path, extra: Mapping[str, str]) -> Command:
+        """The command of the service itself, `extra` on top of its environment."""
         argv = (*_PROGRAM, "serve", "--settings", str(self.settings))
-        return Command(name="backend", argv=argv, log=log, env=self.environment(), cwd=cwd)
+        env = {**self.environment(), **extra}
+        return Command(name="backend", argv=argv, log=log, env=env, cwd=cwd)
 
     async def schema(self) -> str:
         """The SQL of one shard."""

@@ -2,7 +2,8 @@
 
 guardian ─┬─ template ── copies ── shard0..3 ─┬─ seed ── backend
           ├─ redis ───────────────────────────┤
-          └─ toxiproxy ── proxies ────────────┘
+          ├─ toxiproxy ── proxies ────────────┤
+          └─ edge (when a fault needs it) ────┘
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from flashdrill.errors import FlashdrillError
 from flashdrill.stack import postgres, services, valkey
 from flashdrill.stack.backend import Backend, write_settings
 from flashdrill.stack.control import Guardian
+from flashdrill.stack.edge import edge_command
 from flashdrill.stack.folders import cache_dir, claim, discard, disk_errors_explained, require_space
 from flashdrill.stack.identity import Identity, choose_identity, data_root, install_for
 from flashdrill.stack.ports import HOST, choose_ports
+from flashdrill.stack.provisions import Provisions, make_clock, make_volume
 from flashdrill.stack.reference import reference_root
 from flashdrill.stack.stack import ProxyAddress, Stack
 from flashdrill.stack.template import Recipe, copy, template
@@ -51,7 +54,7 @@ class StackSpec:
     """What to start. `state_dir` is made, and removed at the end: it must be new, empty, or left by a stack.
 
     `backend_settings` override the service's settings; `ports` fixes ports by name (shard0.., redis, toxiproxy,
-    backend, metrics, and NAME-proxy), all others are free ones.
+    backend, metrics, edge, NAME-proxy, and NAME-edge), all others are free ones.
     """
 
     state_dir: Path
@@ -64,6 +67,7 @@ class StackSpec:
     time_scale: float = 1.0
     ports: Mapping[str, int] = field(default_factory=dict)
     cache: Path | None = None
+    provisions: Provisions = field(default_factory=Provisions)
 
 
 @asynccontextmanager
@@ -129,6 +133,7 @@ class _Site:
     secret: str
     ports: Mapping[str, int]
     proxies: dict[str, ProxyAddress]
+    clock: Mapping[str, str]  # what the service's environment gets for a clock of its own
 
     @property
     def shard_names(self) -> list[str]:
@@ -148,6 +153,10 @@ class _Site:
     @property
     def queue_dir(self) -> Path:
         return self.state_dir / "queue"
+
+    @property
+    def clock_file(self) -> Path | None:
+        return self.state_dir / "clock" if self.spec.provisions.has_clock else None
 
     @property
     def events_path(self) -> Path:
@@ -180,8 +189,12 @@ def _prepare(spec: StackSpec) -> _Site:
         secret=secrets.token_hex(32),
         ports=ports,
         proxies=proxies,
+        clock=make_clock(state_dir / "clock") if spec.provisions.has_clock else {},
     )
     try:
+        site.queue_dir.mkdir()
+        if spec.provisions.has_volume:
+            make_volume(site.queue_dir)
         _write_settings(site)
     except BaseException:
         site.discard()
@@ -192,13 +205,22 @@ def _prepare(spec: StackSpec) -> _Site:
 def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]]:
     ways = services.proxies(spec.shards)
     listening = (*services.servers(spec.shards), services.METRICS, services.TOXIPROXY)
+    edges = spec.provisions.edges
     ports = choose_ports(
-        [*(server.name for server in listening), *(f"{way.name}-proxy" for way in ways)],
+        [
+            *(server.name for server in listening),
+            *(f"{way.name}-proxy" for way in ways),
+            *(["edge"] if edges else []),
+            *(f"{name}-edge" for name in sorted(edges)),
+        ],
         fixed=spec.ports,
     )
     proxies = {
         way.name: ProxyAddress(
-            way.name, (HOST, ports[f"{way.name}-proxy"]), (HOST, ports[way.upstream])
+            way.name,
+            listen=(HOST, ports[f"{way.name}-proxy"]),
+            upstream=(HOST, ports[way.upstream]),
+            edge=(HOST, ports[f"{way.name}-edge"]) if way.name in edges else None,
         )
         for way in ways
     }
@@ -206,9 +228,12 @@ def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]
 
 
 def _write_settings(site: _Site) -> None:
-    """The service's settings go through the proxies; the seed's go past them."""
-    site.queue_dir.mkdir()
-    for path, suffix in ((site.service.settings, "-proxy"), (site.service.seed_settings, "")):
+    """The service's settings go through the proxies (and the edge); the seed's go past them."""
+
+    def ways(name: str) -> tuple[int, int]:
+        return site.proxies[name].entrance[1], site.ports[name]
+
+    for path, way in ((site.service.settings, 0), (site.service.seed_settings, 1)):
         settings = services.backend_settings(
             host=HOST,
             port=site.ports["backend"],
@@ -218,8 +243,8 @@ def _write_settings(site: _Site) -> None:
             hmac_secret=site.secret,
             time_scale=site.spec.time_scale,
             overrides=site.spec.backend_settings,
-            shards=[postgres.dsn(site.ports[n + suffix]) for n in site.shard_names],
-            redis_url=f"redis://{HOST}:{site.ports['redis' + suffix]}/0",
+            shards=[postgres.dsn(ways(name)[way]) for name in site.shard_names],
+            redis_url=f"redis://{HOST}:{ways('redis')[way]}/0",
         )
         write_settings(path, settings)
     write_settings(site.service.world, dict(site.spec.world))
@@ -238,6 +263,8 @@ async def _bring_up(site: _Site, guardian: Guardian, progress: Progress) -> Stac
         events_path=site.events_path,
         queue_dir=site.queue_dir,
         folders=site.folders,
+        clock_file=site.clock_file,
+        has_volume=site.spec.provisions.has_volume,
         versions=_versions(site),
     )
 
@@ -248,8 +275,10 @@ async def _bring_up(site: _Site, guardian: Guardian, progress: Progress) -> Stac
         group.create_task(_start_shards(site, stack, ready))
         group.create_task(_start_redis(site, stack, ready))
         group.create_task(_start_toxiproxy(site, stack, ready))
+        if site.spec.provisions.has_edge:
+            group.create_task(_start_edge(site, stack, ready))
     await site.service.seed()
-    await stack.run(site.service.serve(site.log("backend"), site.state_dir))
+    await stack.run(site.service.serve(site.log("backend"), site.state_dir, site.clock))
     await stack.wait_ready("backend")
     ready("backend")
     return stack
@@ -302,6 +331,13 @@ async def _start_redis(site: _Site, stack: Stack, ready: Callable[[str], None]) 
     )
     await stack.wait_ready("redis")
     ready("redis")
+
+
+async def _start_edge(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
+    ways = [proxy for proxy in site.proxies.values() if proxy.edge is not None]
+    await stack.run(edge_command(site.ports["edge"], ways, site.log("edge")))
+    await stack.wait_ready("edge")
+    ready("edge")
 
 
 async def _start_toxiproxy(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flashdrill.errors import StackError
 from flashdrill.stack.guardian import MARKER
+from flashdrill.stack.mounts import unmount_below
 
 NEEDED_MB = 400
 """Four data folders and what a few minutes of load write into them."""
@@ -36,6 +37,7 @@ def claim(folder: Path) -> Path:
     """
     folder = folder.resolve()
     if (folder / MARKER).is_file():
+        unmount_below(folder)
         shutil.rmtree(folder)
     elif folder.is_dir() and any(folder.iterdir()):
         raise StackError(
@@ -50,6 +52,7 @@ def claim(folder: Path) -> Path:
 def discard(folder: Path) -> None:
     """Remove a folder of ours with all that is in it; any other is left alone."""
     if (folder / MARKER).is_file():
+        unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

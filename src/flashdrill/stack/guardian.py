@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from flashdrill.stack.healing import heal
+from flashdrill.stack.mounts import unmount_below
 from flashdrill.stack.processes import (
     adopt_orphans,
     complain,
@@ -347,6 +348,7 @@ class Guardian:
     def _remove_data(self) -> None:
         for folder in self.cleanup:
             if (folder / MARKER).is_file():
+                unmount_below(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 

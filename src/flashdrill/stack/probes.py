@@ -68,6 +68,8 @@ def probe_of(name: str, ports: Mapping[str, int]) -> Probe:
         return lambda: redis_answers(HOST, ports["redis"])
     if name == "toxiproxy":
         return lambda: http_answers(f"http://{HOST}:{ports['toxiproxy']}/version")
+    if name == "edge":
+        return lambda: http_answers(f"http://{HOST}:{ports['edge']}/version")
     if name == "backend":
         return lambda: http_answers(f"http://{HOST}:{ports['backend']}{READY_PATH}")
     raise StackError(f"nobody knows when {name} is ready")

@@ -25,11 +25,17 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """One proxy: clients connect to `listen`, it forwards to `upstream`."""
+    """One proxy: it listens at `listen` and forwards to `upstream`; `edge` is the edge's address in front of it."""
 
     name: str
     listen: Address
     upstream: Address
+    edge: Address | None = None
+
+    @property
+    def entrance(self) -> Address:
+        """Where clients connect."""
+        return self.edge or self.listen
 
 
 @dataclass(slots=True)
@@ -46,6 +52,8 @@ class Stack:
     events_path: Path
     queue_dir: Path
     folders: tuple[Path, ...] = ()  # what goes with the stack
+    clock_file: Path | None = None  # what the service's clock is set by
+    has_volume: bool = False  # whether queue_dir is a file system of its own
     versions: dict[str, Any] = field(default_factory=dict)
     _commands: dict[str, Command] = field(default_factory=dict, repr=False)
 
@@ -64,7 +72,7 @@ class Stack:
     def dsn(self, shard: int, direct: bool = True) -> str:
         """How to connect to a shard, past its proxy or through it."""
         proxy = self.proxies[f"shard{shard}"]
-        return postgres.dsn((proxy.upstream if direct else proxy.listen)[1])
+        return postgres.dsn((proxy.upstream if direct else proxy.entrance)[1])
 
     @property
     def toxiproxy_url(self) -> str:
@@ -72,14 +80,19 @@ class Stack:
         return f"http://{HOST}:{self.ports['toxiproxy']}"
 
     @property
+    def edge_url(self) -> str:
+        """The edge's control API; empty when there is no edge."""
+        return f"http://{HOST}:{self.ports['edge']}" if "edge" in self._commands else ""
+
+    @property
     def backend_url(self) -> str:
         """The service as customers reach it, through its proxy."""
-        return _url(self.proxies["backend"].listen)
+        return _url(self.proxies["backend"].entrance)
 
     @property
     def payment_url(self) -> str:
         """The service as the payment provider reaches it, through a proxy of its own."""
-        return _url(self.proxies["payment"].listen)
+        return _url(self.proxies["payment"].entrance)
 
     @property
     def backend_direct_url(self) -> str:
