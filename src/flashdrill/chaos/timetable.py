@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from flashdrill.chaos.course import Course, Tell
 from flashdrill.chaos.fault import REQUIRED, Fault, FaultContext
 from flashdrill.chaos.target import ProcessControl, Target
 from flashdrill.chaos.unhurried import finish
+from flashdrill.edge.client import Edge
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan, FaultRecord, PlannedFault
 from flashdrill.model.journal import Journal
@@ -43,6 +45,9 @@ class Chaos:
         journal: Journal,
         on_event: Tell = lambda _event: None,
         now: Callable[[], float] = time.monotonic,
+        edge: Edge | None = None,
+        log_dir: Path | None = None,
+        seed: int = 0,
     ) -> None:
         self._targets = targets
         toxiproxy = Toxiproxy(toxiproxy_url)
@@ -57,6 +62,9 @@ class Chaos:
                 processes=processes,
                 observe_s=min(OBSERVE_SHARE * planned.duration_s, OBSERVE_LIMIT_S),
                 others_in_force=partial(self._others, planned),
+                edge=edge,
+                seed=seed,
+                log_dir=log_dir,
             )
             self._courses[planned.id] = Course(
                 fault, ctx, journal=journal, on_event=on_event, now=now
