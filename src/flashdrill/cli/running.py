@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from flashdrill.cli.choices import toxiproxy_choice
 from flashdrill.cli.completing import complete_plan, complete_scenario
 from flashdrill.errors import ConfigError
 
@@ -49,11 +50,20 @@ Examples:
 @click.option("--seed", type=int, help="Another seed than the scenario's.")
 @click.option(
     "--toxiproxy",
-    type=click.Choice(["auto", "real", "embedded"]),
+    callback=toxiproxy_choice,
+    metavar="auto|real|embedded|URL",
     default="auto",
     show_default=True,
     envvar="FLASHDRILL_TOXIPROXY",
-    help="Which Toxiproxy server to run: found or built, or the embedded one.",
+    help="Which Toxiproxy server to run: found or built, or the embedded one; or the URL of yours, which gets our "
+    "proxies for the time and is given back as it was found.",
+)
+@click.option(
+    "--adopt",
+    multiple=True,
+    metavar="NAME=KIND",
+    help="A proxy of your own on that server as the target adopted/NAME; KIND is tcp, postgres, redis or http. May "
+    "be repeated.",
 )
 @click.option(
     "--out",
@@ -75,6 +85,7 @@ def run(
     overrides: tuple[str, ...],
     seed: int | None,
     toxiproxy: str,
+    adopt: tuple[str, ...],
     out: Path,
     is_live: bool | None,
 ) -> int:
@@ -95,8 +106,9 @@ def run(
         plans=() if no_chaos else plans or None,
         overrides=changes,
         toxiproxy=toxiproxy,
+        adopt=adopt,
         out=out,
-        command=_command(scenario, plans, no_chaos, changes, toxiproxy),
+        command=_command(scenario, plans, no_chaos, changes, toxiproxy, adopt),
     )
     prepared = prepare(order)
     console = open_console()
@@ -114,10 +126,13 @@ def _command(
     no_chaos: bool,
     changes: tuple[str, ...],
     toxiproxy: str,
+    adopt: tuple[str, ...],
 ) -> str:
     words = ["flashdrill", "run", str(scenario)]
     words += [word for plan in plans for word in ("--chaos", str(plan))]
     words += ["--no-chaos"] if no_chaos else []
     words += [word for change in changes for word in ("--set", change)]
     words += [] if toxiproxy == "auto" else ["--toxiproxy", toxiproxy]
+    for wish in adopt:
+        words += ["--adopt", wish]
     return shlex.join(words)

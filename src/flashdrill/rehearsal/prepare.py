@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashdrill.chaos.fault import Fault
+from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
 from flashdrill.model.scenario import Scenario
 from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
+from flashdrill.rehearsal.adoption import adopt
 from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.backend import check_settings
 from flashdrill.stack.provisions import NOTHING, Provisions
@@ -20,7 +23,7 @@ from flashdrill.stack.reference import reference_root
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for on the command line. `plans` None: the scenario's own."""
+    """What was asked for on the command line. `plans` None: the scenario's own; `adopt`: see `adoption`."""
 
     scenario: Path
     out: Path
@@ -28,6 +31,7 @@ class Order:
     plans: tuple[Path, ...] | None = None
     overrides: tuple[str, ...] = ()
     toxiproxy: str = "auto"
+    adopt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,15 @@ class Prepared:
     kinds: dict[str, type[Fault]]
     reports: Path  # the folder with queries, resources.yaml, remedies and templates
     provisions: Provisions = NOTHING  # what the stack must have for these faults
+    adopted: Mapping[str, Target] = field(default_factory=dict)  # a user's own proxies
 
 
 def prepare(order: Order) -> Prepared:
     """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started."""
     scenario = load_scenario(order.scenario, order.overrides)
     kinds = known_faults()
-    targets = target_names()
+    adopted = adopt(order.toxiproxy, order.adopt)
+    targets = {**target_names(), **{name: target.kinds for name, target in adopted.items()}}
     check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
@@ -59,6 +65,7 @@ def prepare(order: Order) -> Prepared:
         plan_names=tuple(plan.name for plan in plans),
         kinds=kinds,
         provisions=provisions(plan, kinds),
+        adopted=adopted,
         reports=reports_folder(),
     )
 

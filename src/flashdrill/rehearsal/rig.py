@@ -1,7 +1,8 @@
 """The health of the rig itself: what stands between the crowd and the system must not be what fails.
 
-Everything that the crowd and the service send goes through Toxiproxy. When that dies, or hangs, the figures from then
-on tell of the rig and not of the system: the stages concerned are invalid, and the run is inconclusive.
+Everything that the crowd and the service send goes through Toxiproxy, and some of it through the edge. When one of
+them dies, or hangs, the figures from then on tell of the rig and not of the system: the stages concerned are invalid,
+and the run is inconclusive.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ PATIENCE = 2
 """So many silent answers in a row are a failure, one may be a busy machine. A dead process is one at once."""
 
 
+NAMES = {"toxiproxy": "Toxiproxy", "edge": "the edge"}
+
+
 async def watch(stack: Stack, trace: Trace) -> None:
     """Ask until cancelled, or until the rig has failed: then `trace.rig_failed_ns` says since when."""
     server = Toxiproxy(stack.toxiproxy_url, timeout_s=ANSWER_TIMEOUT_S)
@@ -31,9 +35,14 @@ async def watch(stack: Stack, trace: Trace) -> None:
             silent, well_ns = 0, asked_ns
         except ToxiproxyError:
             silent += 1
-        is_dead = not stack.is_running("toxiproxy")
-        if is_dead or silent >= PATIENCE:
+        dead = [name for name in _parts(stack) if not stack.is_running(name)]
+        if dead or silent >= PATIENCE:
             trace.rig_failed_ns = well_ns
-            trace.rig_failure = f"Toxiproxy {'died' if is_dead else 'did not answer'}"
+            trace.rig_failure = f"{NAMES[dead[0]]} died" if dead else "Toxiproxy did not answer"
             return
         await asyncio.sleep(PERIOD_S)
+
+
+def _parts(stack: Stack) -> list[str]:
+    """The rig's processes that are ours."""
+    return [name for name in NAMES if name in stack.process_names]

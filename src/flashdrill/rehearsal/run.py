@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flashdrill.errors import FlashdrillError, InconclusiveError, StackError
+from flashdrill.errors import FlashdrillError, InconclusiveError, StackError, ToxiproxyError
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
@@ -24,7 +24,7 @@ from flashdrill.rehearsal.settle import settle
 from flashdrill.rehearsal.storm import storm
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import Finished, Watcher
-from flashdrill.stack.embedded import StackSpec, open_stack
+from flashdrill.stack.embedded import Stack, StackSpec, open_stack
 
 DEFECTS = "harness.log"
 
@@ -91,6 +91,17 @@ async def _run(prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Wat
         await storm(prepared, folder, stack, trace, watcher)
         await settle(prepared, stack, trace, watcher)
         watcher.phase("taking the stack down")
+        await _give_back(stack, trace)
+
+
+async def _give_back(stack: Stack, trace: Trace) -> None:
+    """Leave somebody else's Toxiproxy as it was found, or say what is different."""
+    try:
+        trace.problems += [
+            f"Toxiproxy is not as it was found: {what}" for what in await stack.give_back()
+        ]
+    except ToxiproxyError as error:
+        trace.problems.append(f"Toxiproxy could not be given back: {error}")
 
 
 def _specification(prepared: Prepared, folder: RunFolder) -> StackSpec:

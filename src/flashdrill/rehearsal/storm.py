@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from flashdrill.chaos.timetable import Chaos
+from flashdrill.edge.client import Edge
 from flashdrill.model.journal import Journal
 from flashdrill.observe.sampler import Samplers
 from flashdrill.observe.samples import SampleTable
@@ -87,11 +88,14 @@ def _chaos(
     return Chaos(
         prepared.plan,
         kinds=prepared.kinds,
-        targets=targets(stack),
+        targets={**targets(stack), **prepared.adopted},
         toxiproxy_url=stack.toxiproxy_url,
         processes=stack,
         journal=journal,
         on_event=told,
+        edge=Edge(stack.edge_url) if stack.edge_url else None,
+        log_dir=stack.log_dir,
+        seed=prepared.scenario.seed,
     )
 
 

@@ -33,7 +33,7 @@ def _target(name: str, kinds: frozenset[str], stack: Stack) -> Target:
     return Target(
         name=name,
         kinds=kinds,
-        proxy=name,
+        proxy=proxy.there,
         listen=proxy.entrance,
         upstream=proxy.upstream,
         dsn=stack.dsn(int(name[-1]), direct=True) if "postgres" in kinds else "",

@@ -33,7 +33,8 @@ from flashdrill.stack.provisions import Provisions, make_clock, make_volume
 from flashdrill.stack.reference import reference_root
 from flashdrill.stack.stack import ProxyAddress, Stack
 from flashdrill.stack.template import Recipe, copy, template
-from flashdrill.stack.toxiproxy import toxiproxy_command
+from flashdrill.stack.toxiproxy import foreign, is_address, toxiproxy_command
+from flashdrill.toxiproxy.guest import Guest, alias
 
 __all__ = ["ProxyAddress", "Stack", "StackSpec", "open_stack", "start_stack"]
 
@@ -52,6 +53,8 @@ _LIBRARIES = (
 @dataclass(frozen=True, slots=True)
 class StackSpec:
     """What to start. `state_dir` is made, and removed at the end: it must be new, empty, or left by a stack.
+
+    `toxiproxy` is auto, real or embedded, or the URL of somebody else's server, which gets our proxies for the time.
 
     `backend_settings` override the service's settings; `ports` fixes ports by name (shard0.., redis, toxiproxy,
     backend, metrics, edge, NAME-proxy, and NAME-edge), all others are free ones.
@@ -130,6 +133,7 @@ class _Site:
     identity: Identity
     redis: Path
     service: Backend
+    token: str  # this stack's own name on somebody else's server
     secret: str
     ports: Mapping[str, int]
     proxies: dict[str, ProxyAddress]
@@ -165,9 +169,10 @@ class _Site:
 
 def _prepare(spec: StackSpec) -> _Site:
     """Find programs, choose ports, make folders and write settings; whatever can be refused is refused here."""
+    token = secrets.token_hex(4)
     install, redis = postgres.find_installation(), valkey.find_server()
     identity, root = choose_identity(), reference_root()
-    ports, proxies = _addresses(spec)
+    ports, proxies = _addresses(spec, token)
     require_space(spec.state_dir)
     state_dir = claim(spec.state_dir)
     spec.log_dir.mkdir(parents=True, exist_ok=True)
@@ -186,6 +191,7 @@ def _prepare(spec: StackSpec) -> _Site:
         identity=identity,
         redis=redis,
         service=service,
+        token=token,
         secret=secrets.token_hex(32),
         ports=ports,
         proxies=proxies,
@@ -202,7 +208,7 @@ def _prepare(spec: StackSpec) -> _Site:
     return site
 
 
-def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]]:
+def _addresses(spec: StackSpec, token: str) -> tuple[dict[str, int], dict[str, ProxyAddress]]:
     ways = services.proxies(spec.shards)
     listening = (*services.servers(spec.shards), services.METRICS, services.TOXIPROXY)
     edges = spec.provisions.edges
@@ -221,6 +227,7 @@ def _addresses(spec: StackSpec) -> tuple[dict[str, int], dict[str, ProxyAddress]
             listen=(HOST, ports[f"{way.name}-proxy"]),
             upstream=(HOST, ports[way.upstream]),
             edge=(HOST, ports[f"{way.name}-edge"]) if way.name in edges else None,
+            alias=alias(token, way.name) if is_address(spec.toxiproxy) else "",
         )
         for way in ways
     }
@@ -271,6 +278,15 @@ async def _bring_up(site: _Site, guardian: Guardian, progress: Progress) -> Stac
     def ready(name: str) -> None:
         progress(name, time.monotonic() - begun)
 
+    try:
+        await _start_servers(site, stack, ready)
+    except BaseException:
+        await stack.give_back()
+        raise
+    return stack
+
+
+async def _start_servers(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_start_shards(site, stack, ready))
         group.create_task(_start_redis(site, stack, ready))
@@ -281,7 +297,6 @@ async def _bring_up(site: _Site, guardian: Guardian, progress: Progress) -> Stac
     await stack.run(site.service.serve(site.log("backend"), site.state_dir, site.clock))
     await stack.wait_ready("backend")
     ready("backend")
-    return stack
 
 
 async def _start_shards(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
@@ -341,6 +356,10 @@ async def _start_edge(site: _Site, stack: Stack, ready: Callable[[str], None]) -
 
 
 async def _start_toxiproxy(site: _Site, stack: Stack, ready: Callable[[str], None]) -> None:
+    if is_address(site.spec.toxiproxy):
+        await _visit_toxiproxy(site, stack)
+        ready("toxiproxy")
+        return
     command, described = await toxiproxy_command(
         site.spec.toxiproxy, site.cache, site.ports["toxiproxy"], site.log("toxiproxy")
     )
@@ -350,6 +369,16 @@ async def _start_toxiproxy(site: _Site, stack: Stack, ready: Callable[[str], Non
     stack.versions["toxiproxy"]["version"] = await stack.toxiproxy_version()
     await stack.populate()
     ready("toxiproxy")
+
+
+async def _visit_toxiproxy(site: _Site, stack: Stack) -> None:
+    """Our proxies on somebody else's server."""
+    guest = Guest(site.spec.toxiproxy)
+    await guest.arrive()
+    version = await guest.server.version()
+    stack.versions["toxiproxy"] = {**foreign(guest.server.url), "version": version}
+    stack.guest = guest
+    await stack.populate()
 
 
 def _versions(site: _Site) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from flashdrill.stack.ports import HOST
 from flashdrill.stack.probes import probe_of, remedy, wait_until_ready
 from flashdrill.stack.services import METRICS_PATH
 from flashdrill.toxiproxy.client import Toxiproxy
+from flashdrill.toxiproxy.guest import Guest
 
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -25,12 +26,21 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """One proxy: it listens at `listen` and forwards to `upstream`; `edge` is the edge's address in front of it."""
+    """One proxy: it listens at `listen` and forwards to `upstream`; `edge` is the edge's address in front of it.
+
+    `there` is what it is called in Toxiproxy: by its own name, unless the server is somebody else's.
+    """
 
     name: str
     listen: Address
     upstream: Address
     edge: Address | None = None
+    alias: str = ""
+
+    @property
+    def there(self) -> str:
+        """What it is called in Toxiproxy."""
+        return self.alias or self.name
 
     @property
     def entrance(self) -> Address:
@@ -54,6 +64,9 @@ class Stack:
     folders: tuple[Path, ...] = ()  # what goes with the stack
     clock_file: Path | None = None  # what the service's clock is set by
     has_volume: bool = False  # whether queue_dir is a file system of its own
+    guest: Guest | None = (
+        None  # on somebody else's Toxiproxy server; None: it is a process of the stack
+    )
     versions: dict[str, Any] = field(default_factory=dict)
     _commands: dict[str, Command] = field(default_factory=dict, repr=False)
 
@@ -77,6 +90,8 @@ class Stack:
     @property
     def toxiproxy_url(self) -> str:
         """Toxiproxy's HTTP API."""
+        if self.guest is not None:
+            return self.guest.server.url
         return f"http://{HOST}:{self.ports['toxiproxy']}"
 
     @property
@@ -189,16 +204,14 @@ class Stack:
     async def populate(self) -> None:
         """Make the proxies."""
         wanted = [
-            {
-                "name": proxy.name,
-                "listen": _text(proxy.listen),
-                "upstream": _text(proxy.upstream),
-                "enabled": True,
-            }
+            (proxy.there, _text(proxy.listen), _text(proxy.upstream))
             for proxy in self.proxies.values()
         ]
         try:
-            await Toxiproxy(self.toxiproxy_url).populate(wanted)
+            if self.guest is not None:
+                await self.guest.settle(wanted)
+            else:
+                await Toxiproxy(self.toxiproxy_url).populate(map(_enabled, wanted))
         except ToxiproxyError as error:
             error.remedy = error.remedy or remedy(error.message)
             raise
@@ -211,17 +224,30 @@ class Stack:
         """What the file queue holds: {"shards": [...], "depth": N}; the service must be down."""
         return await self.service.queue_state()
 
+    async def give_back(self) -> tuple[str, ...]:
+        """Leave somebody else's Toxiproxy server; what is not as it was found, in words. ToxiproxyError."""
+        guest, self.guest = self.guest, None
+        return () if guest is None else await guest.leave()
+
     async def close(self) -> None:
         """Take everything down; nothing is left when this returns."""
         try:
-            await self.guardian.shutdown()
+            await self.give_back()
         finally:
-            for folder in self.folders:
-                discard(folder)  # the guardian did it, unless it was killed
+            try:
+                await self.guardian.shutdown()
+            finally:
+                for folder in self.folders:
+                    discard(folder)  # the guardian did it, unless it was killed
 
 
 def _url(address: Address) -> str:
     return f"http://{_text(address)}"
+
+
+def _enabled(proxy: tuple[str, str, str]) -> dict[str, Any]:
+    name, listen, upstream = proxy
+    return {"name": name, "listen": listen, "upstream": upstream, "enabled": True}
 
 
 def _text(address: Address) -> str:

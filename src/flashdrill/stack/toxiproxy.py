@@ -1,4 +1,4 @@
-"""The Toxiproxy server as a process of the stack."""
+"""The Toxiproxy server: a process of the stack, or somebody else's at an address."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ async def toxiproxy_command(
         name="toxiproxy", argv=tuple(choice.argv(HOST, port)), log=log, env=environment_of()
     )
     return command, {"kind": choice.kind, "description": choice.description, "note": choice.note}
+
+
+def is_address(toxiproxy: str) -> bool:
+    """Whether it names a server that runs already: `http://127.0.0.1:8474`."""
+    return "://" in toxiproxy
+
+
+def foreign(url: str) -> dict[str, Any]:
+    """What the report says about somebody else's server."""
+    return {
+        "kind": "given",
+        "description": f"the server at {url}, given back as it was found",
+        "note": "",
+    }

@@ -73,6 +73,10 @@ class Toxiproxy:
         found = _object(await self._call("get", "/proxies"))
         return {name: _proxy(value) for name, value in found.items()}
 
+    async def listing(self) -> dict[str, Any]:
+        """Every proxy by name, exactly as the server tells it: to compare two moments."""
+        return _object(await self._call("get", "/proxies"))
+
     async def create(self, name: str, listen: str, upstream: str) -> ProxyInfo:
         """A new, enabled proxy; 409 when the name is taken, 500 when it cannot listen."""
         body = {"name": name, "listen": listen, "upstream": upstream}
