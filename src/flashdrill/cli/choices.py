@@ -1,0 +1,29 @@
+"""Values of options that are more than one of a few words."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import click
+
+SERVERS = ("auto", "real", "embedded")
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def toxiproxy_choice(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
+    """auto, real, embedded, or the URL of a server on this machine. Raises BadParameter."""
+    if value in SERVERS:
+        return value
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme == "http" and bool(parts.port)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        words = ", ".join(SERVERS)
+        raise click.BadParameter(f"{value!r} is none of {words}, and no http://HOST:PORT")
+    if parts.hostname not in LOOPBACK:
+        raise click.BadParameter(
+            f"{value} is not on this machine: its proxies could not reach the stack's servers"
+        )
+    return value
