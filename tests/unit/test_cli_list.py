@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flashdrill.chaos.catalogue import catalogue
+from flashdrill.chaos.latency import Latency
 from flashdrill.cli.main import invoke
 from tests.unit.planning import write_scenario
 
@@ -95,7 +96,19 @@ def test_every_kind_of_fault_says_what_it_does_to_what(
     assert parameters["jitter"]["default"] == "0s"
     assert parameters["toxicity"]["default"] == "100%"
     assert found["nap"]["is_own"]
-    assert found["nap"]["targets"] == ["backend"]
+    assert {"backend", "redis", "shard0"} <= set(found["nap"]["targets"])
+    assert "payment" not in found["nap"]["targets"], "a way to the backend, no process"
+
+
+def test_what_this_machine_lacks_for_a_fault_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Latency, "missing", classmethod(lambda _kind: "a wand: apt install wand"))
+    found = {fault["kind"]: fault["unavailable"] for fault in listed(capsys, "faults")}
+    assert found["latency"] == "a wand: apt install wand"
+    assert found["bandwidth"] == ""
+    assert invoke(["list", "faults"]) == 0
+    assert capsys.readouterr().out.count("not here: a wand") == 1
 
 
 def test_runs_are_listed_newest_first_with_those_that_did_not_end(

@@ -154,7 +154,7 @@ def _faults(rows: list[FaultRow]) -> Table:
         (
             (
                 f"{row.kind} (own)" if row.is_own and not row.error else row.kind,
-                _error(row.error) if row.error else row.description,
+                _error(row.error) if row.error else _what(row),
                 ", ".join(row.target_kinds),
                 "\n".join(
                     f"{p.name}: {p.type}, {'required' if p.default is None else p.default}"
@@ -164,6 +164,15 @@ def _faults(rows: list[FaultRow]) -> Table:
             for row in rows
         ),
     )
+
+
+def _what(row: FaultRow) -> RenderableType:
+    """What a fault does, and what is missing for it here."""
+    from rich.text import Text  # noqa: PLC0415
+
+    if not row.unavailable:
+        return row.description
+    return Text.assemble(row.description, "\n", (f"not here: {row.unavailable}", "yellow"))
 
 
 def _runs(rows: list[RunRow]) -> Table:

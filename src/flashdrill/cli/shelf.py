@@ -81,7 +81,10 @@ class ParameterRow:
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """A kind of fault: the kinds of targets that it takes, and which targets of the reference stack those are."""
+    """A kind of fault: the kinds of targets that it takes, and which targets of the reference stack those are.
+
+    `unavailable` says what this machine lacks for it; empty when it can be done.
+    """
 
     kind: str
     description: str = ""
@@ -89,6 +92,7 @@ class FaultRow:
     targets: tuple[str, ...] = ()
     parameters: tuple[ParameterRow, ...] = ()
     is_own: bool = False
+    unavailable: str = ""
     error: str = ""
 
 
@@ -188,6 +192,7 @@ def _fault(kind: type[Fault]) -> FaultRow:
         targets=tuple(fitting),
         parameters=tuple(_parameter(name, p) for name, p in kind.parameters.items()),
         is_own=kind.kind not in catalogue(),
+        unavailable=kind.missing(),
     )
 
 
