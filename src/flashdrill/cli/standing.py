@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from flashdrill.cli.completing import complete_plan
+
 state_option = click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -22,6 +24,7 @@ state_option = click.option(
 Examples:
   flashdrill up
   flashdrill up --toxiproxy real
+  flashdrill up --chaos chaos/plans/every_fault.yaml
 """
 )
 @state_option
@@ -31,11 +34,21 @@ Examples:
     show_default=True,
     help="auto, real or embedded: which Toxiproxy server to run.",
 )
-def up(state: Path, toxiproxy: str) -> int:
+@click.option(
+    "--chaos",
+    "plans",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    shell_complete=complete_plan,
+    help="Provide what the faults of a plan need besides: the edge, a clock, a small disk; may be repeated.",
+)
+def up(state: Path, toxiproxy: str, plans: tuple[Path, ...]) -> int:
     """Start the embedded stack and leave it running."""
-    from flashdrill.stack.up import up as start  # noqa: PLC0415  (a quick --help)
+    from flashdrill.rehearsal.topology import provisions_of  # noqa: PLC0415  (a quick --help)
+    from flashdrill.stack.up import up as start  # noqa: PLC0415
 
-    standing = asyncio.run(start(state, toxiproxy=toxiproxy, progress=_tell))
+    wanted = provisions_of(plans)
+    standing = asyncio.run(start(state, toxiproxy=toxiproxy, progress=_tell, provisions=wanted))
     click.echo(standing.table())
     return 0
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from flashdrill.chaos.fault import Fault
 from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
+from flashdrill.plan.faults import check_plan
+from flashdrill.plan.known import known_faults
 from flashdrill.stack.embedded import Stack
-from flashdrill.stack.provisions import Provisions
+from flashdrill.stack.provisions import NOTHING, Provisions
 from flashdrill.stack.services import SHARDS, proxies
 
-__all__ = ["SHARDS", "provisions", "target_names", "targets"]
+__all__ = ["SHARDS", "provisions", "provisions_of", "target_names", "targets"]
 
 KINDS: dict[str, frozenset[str]] = {proxy.name: proxy.kinds for proxy in proxies()}
 
@@ -46,16 +49,32 @@ def _target(name: str, kinds: frozenset[str], stack: Stack) -> Target:
 
 def provisions(plan: FaultPlan, kinds: Mapping[str, type[Fault]]) -> Provisions:
     """What a stack must have for the faults of a plan. Raises ConfigError for one that this machine cannot do."""
-    wanted = Provisions()
+    wanted = NOTHING
     for planned in plan.faults:
         fault = kinds[planned.kind]
         if lacking := fault.missing():
             raise ConfigError(
                 f"{planned.kind} cannot be done here: {lacking}", path=plan.path, line=planned.line
             )
-        wanted |= Provisions(
-            edges=frozenset({planned.target}) if "edge" in fault.needs else frozenset(),
-            has_clock="clock" in fault.needs,
-            has_volume="volume" in fault.needs,
-        )
+        wanted |= _needs(fault, planned.target)
     return wanted
+
+
+def provisions_of(plans: Iterable[Path]) -> Provisions:
+    """What a stack must have for the plans in some files. Raises ConfigError with the line."""
+    wanted, kinds = NOTHING, known_faults()
+    for path in plans:
+        for entry in check_plan(path, kinds)["faults"]:
+            fault = kinds[entry["kind"]]
+            if lacking := fault.missing():
+                raise entry.at("kind").fail(f"{fault.kind} cannot be done here: {lacking}")
+            wanted |= _needs(fault, entry["target"])
+    return wanted
+
+
+def _needs(fault: type[Fault], target: str) -> Provisions:
+    return Provisions(
+        edges=frozenset({target}) if "edge" in fault.needs else frozenset(),
+        has_clock="clock" in fault.needs,
+        has_volume="volume" in fault.needs,
+    )

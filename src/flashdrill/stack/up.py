@@ -20,6 +20,7 @@ from flashdrill.stack.embedded import Progress, Stack, StackSpec, start_stack
 from flashdrill.stack.folders import discard, disk_errors_explained, locked
 from flashdrill.stack.ports import HOST
 from flashdrill.stack.probes import probe_of
+from flashdrill.stack.provisions import NOTHING, Provisions
 
 STATE, SOCKET, DATA = "state.json", "guardian.sock", "data"
 ASK_TIMEOUT_S = 5.0
@@ -98,6 +99,7 @@ async def up(
     time_scale: float = 1.0,
     ports: Mapping[str, int] | None = None,
     cache: Path | None = None,
+    provisions: Provisions = NOTHING,
 ) -> Standing:
     """Start a stack under `state_dir` and leave it running; one that runs well already is left as it is.
 
@@ -124,6 +126,7 @@ async def up(
                 time_scale=time_scale,
                 ports=ports or {},
                 cache=cache,
+                provisions=provisions,
             )
             stack = await start_stack(spec, progress, socket=state_dir / SOCKET)
             await _leave(stack, state_dir)
