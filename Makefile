@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak bench-faults clean
 
 help:  ## Show what can be made.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) scripts/install.py $(VENV)
@@ -57,6 +57,9 @@ build: $(STAMP)  ## Build the wheel into dist/.
 
 soak: $(STAMP)  ## Kill the backend 20 times under load with the queue in use; nothing may be lost or doubled.
 	@$(BIN)/python scripts/kill_backend.py --kills 20
+
+bench-faults: $(STAMP)  ## Inject every fault for real, one at a time; writes docs/faults.md, and ends in one line of JSON.
+	@$(BIN)/python -m scripts.bench_faults --keep
 
 clean:  ## Remove what was built and installed here.
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
