@@ -19,6 +19,10 @@ from flashdrill.chaos.kill import Kill
 from flashdrill.chaos.latency import Latency
 from flashdrill.chaos.limit_data import LimitData
 from flashdrill.chaos.pause import Pause
+from flashdrill.chaos.redis_blocked import RedisBlocked
+from flashdrill.chaos.redis_emptied import RedisEmptied
+from flashdrill.chaos.redis_oom import RedisOom
+from flashdrill.chaos.redis_readonly import RedisReadonly
 from flashdrill.chaos.reset_peer import ResetPeer
 from flashdrill.chaos.slicer import Slicer
 from flashdrill.chaos.slow_close import SlowClose
@@ -41,6 +45,10 @@ def catalogue() -> dict[str, type[Fault]]:
         "down": Down,
         "kill": Kill,
         "pause": Pause,
+        "redis_emptied": RedisEmptied,
+        "redis_blocked": RedisBlocked,
+        "redis_oom": RedisOom,
+        "redis_readonly": RedisReadonly,
     }
 
 
