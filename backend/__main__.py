@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif chosen.command == "seed":
             run(seed(settings, read_world(chosen.world)))
         else:
-            run(serve(settings))
+            run(serve(settings, chosen.settings))
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)
         return EXIT_USAGE

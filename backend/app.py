@@ -6,6 +6,7 @@
 
 On SIGTERM: nothing new is admitted, what is in flight is finished, the queues are drained as far as they can be
 within `shutdown_drain_s`, then everything is closed. What stays queued is on disk.
+On SIGHUP: the settings file is read again, for `in_flight_max` only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -49,7 +51,7 @@ from backend.readiness import Readiness
 from backend.rebuild import Rebuild
 from backend.redis_store import RedisStore
 from backend.routes import Edge
-from backend.settings import Settings
+from backend.settings import Settings, SettingsError
 from backend.shard import Shard, speaks_against_a_shard
 from backend.shards import Shards
 from backend.sweep import Sweep
@@ -247,14 +249,16 @@ def _open_lane(settings: Settings, number: int) -> Lane:
     return Lane(number, queue, meter)
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError when a port is taken."""
+async def serve(settings: Settings, path: Path) -> None:
+    """Serve until SIGTERM or SIGINT; `path` is where the settings are. Raises OSError when a port is taken."""
     announce(settings)
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         service = await open_service(settings, stack)
+        loop.add_signal_handler(signal.SIGHUP, _resize, service, path)
         await _look_at_gate(service)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in service.background()]
@@ -265,6 +269,18 @@ async def serve(settings: Settings) -> None:
                 for task in tasks:
                     task.cancel()
         service.events.emit("stop", "backend")
+
+
+def _resize(service: Service, path: Path) -> None:
+    """Take `in_flight_max` as it is in the file now; with a file that is wrong everything stays as it was."""
+    try:
+        slots = Settings.from_file(path).in_flight_max
+    except SettingsError as error:
+        LOG.warning("the settings stay as they were: %s", error)
+        return
+    service.requests.set_capacity(slots)
+    service.events.emit("in_flight_max", "backend", state=slots)
+    LOG.info("%d requests may be in flight from now on", slots)
 
 
 async def _serve_http(service: Service, errands: Errands, stop: asyncio.Event) -> None:

@@ -186,8 +186,9 @@ class Edge:
             return
         if self.is_draining:
             raise DrainingError("the service is shutting down")
-        if self._requests.holders > self._settings.in_flight_max:
-            raise OverloadedError(f"{self._settings.in_flight_max} requests are in flight")
+        slots = self._requests.capacity
+        if self._requests.holders > slots:
+            raise OverloadedError(f"{slots:.0f} requests are in flight")
 
     def _count(self, request: web.Request, slug: str) -> None:
         if request.path == "/orders":

@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redis_pool_size: Count = 32
     """connections to Redis"""
     in_flight_max: Count = 256
-    """requests that may be open at once; more are refused at once"""
+    """requests that may be open at once; more are refused at once; read again on SIGHUP"""
     body_limit_bytes: Count = 51_200
     """how large a request's body may be; more is not read"""
     queue_max_records: Annotated[int, Meta(ge=1, le=10_000_000)] = 20_000

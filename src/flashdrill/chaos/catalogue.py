@@ -13,8 +13,18 @@ from types import ModuleType
 from typing import get_args
 
 from flashdrill.chaos.bandwidth import Bandwidth
+from flashdrill.chaos.connection_refused import ConnectionRefused
 from flashdrill.chaos.down import Down
 from flashdrill.chaos.fault import TARGET_KINDS, Fault, Parameter, ParameterType
+from flashdrill.chaos.gateway_timeout import GatewayTimeout
+from flashdrill.chaos.half_open import HalfOpen
+from flashdrill.chaos.http_delay import HttpDelay
+from flashdrill.chaos.http_drop_first import HttpDropFirst
+from flashdrill.chaos.http_malform import HttpMalform
+from flashdrill.chaos.http_slow_body import HttpSlowBody
+from flashdrill.chaos.http_status import HttpStatus
+from flashdrill.chaos.http_truncate import HttpTruncate
+from flashdrill.chaos.jitter import Jitter
 from flashdrill.chaos.kill import Kill
 from flashdrill.chaos.latency import Latency
 from flashdrill.chaos.limit_data import LimitData
@@ -43,6 +53,16 @@ def catalogue() -> dict[str, type[Fault]]:
         "slicer": Slicer,
         "limit_data": LimitData,
         "down": Down,
+        "jitter": Jitter,
+        "connection_refused": ConnectionRefused,
+        "half_open": HalfOpen,
+        "http_status": HttpStatus,
+        "http_delay": HttpDelay,
+        "http_truncate": HttpTruncate,
+        "http_malform": HttpMalform,
+        "http_slow_body": HttpSlowBody,
+        "http_drop_first": HttpDropFirst,
+        "gateway_timeout": GatewayTimeout,
         "kill": Kill,
         "pause": Pause,
         "redis_emptied": RedisEmptied,

@@ -43,7 +43,7 @@ def _target(name: str, kinds: frozenset[str], stack: Stack) -> Target:
         way=name if proxy.edge is not None else "",
         folder=stack.queue_dir if is_service and stack.has_volume else None,
         clock_file=stack.clock_file if is_service else None,
-        settings_file=stack.settings_path if is_service else None,
+        settings_file=stack.settings_path if "http" in kinds else None,
     )
 
 
