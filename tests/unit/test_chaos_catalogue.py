@@ -52,7 +52,7 @@ def test_a_parameter_without_default_is_required() -> None:
 
 
 def test_the_repositorys_own_fault() -> None:
-    assert list(load_own(ROOT / "chaos" / "faults")) == ["stuck_job"]
+    assert "stuck_job" in load_own(ROOT / "chaos" / "faults")
 
 
 def test_a_users_fault_is_found_and_helpers_are_not_looked_at(tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ from types import ModuleType
 from typing import get_args
 
 from flashdrill.chaos.bandwidth import Bandwidth
+from flashdrill.chaos.busy_core import BusyCore
+from flashdrill.chaos.clock_step import ClockStep
 from flashdrill.chaos.connection_refused import ConnectionRefused
+from flashdrill.chaos.disk_full import DiskFull
 from flashdrill.chaos.down import Down
 from flashdrill.chaos.fault import TARGET_KINDS, Fault, Parameter, ParameterType
 from flashdrill.chaos.gateway_timeout import GatewayTimeout
@@ -34,6 +37,7 @@ from flashdrill.chaos.redis_emptied import RedisEmptied
 from flashdrill.chaos.redis_oom import RedisOom
 from flashdrill.chaos.redis_readonly import RedisReadonly
 from flashdrill.chaos.reset_peer import ResetPeer
+from flashdrill.chaos.restart import Restart
 from flashdrill.chaos.slicer import Slicer
 from flashdrill.chaos.slow_close import SlowClose
 from flashdrill.chaos.timeout import Timeout
@@ -65,6 +69,10 @@ def catalogue() -> dict[str, type[Fault]]:
         "gateway_timeout": GatewayTimeout,
         "kill": Kill,
         "pause": Pause,
+        "restart": Restart,
+        "disk_full": DiskFull,
+        "busy_core": BusyCore,
+        "clock_step": ClockStep,
         "redis_emptied": RedisEmptied,
         "redis_blocked": RedisBlocked,
         "redis_oom": RedisOom,

@@ -14,6 +14,7 @@ from flashdrill.chaos.route import COMMON
 from flashdrill.errors import ConfigError
 
 PROBLEM_BASE = "https://flashdrill.invalid/problems/"
+GATEWAY_TIMEOUT = 504  # whoever gives up cannot know
 FIRST_STATUS, LAST_STATUS = 400, 599
 
 
@@ -28,14 +29,16 @@ class HttpStatus(HttpFault):
     kind = "http_status"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "status": Parameter("int", 503, "the status of the answer, 400 to 599"),
-        "definite": Parameter("flag", True, "whether the answer says that nothing happened"),
+        "definite": Parameter(
+            "flag", True, "whether the answer says that nothing happened; a 504 never does"
+        ),
         **COMMON,
     }
 
     def action(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """An answer by the edge."""
         status = checked_status(parameters["status"])
-        is_definite = parameters["definite"]
+        is_definite = parameters["definite"] and status != GATEWAY_TIMEOUT
         return {"action": "status", "status": status, **_content(status, is_definite=is_definite)}
 
     def blind(self, parameters: Mapping[str, Any], before: Baseline) -> str:
