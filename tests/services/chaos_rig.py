@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ class Processes:
 
     def __init__(self) -> None:
         self.ports: dict[str, int] = {}
+        self.commands: dict[str, list[str]] = {}  # others than chaos_server.py
+        self.protocols: dict[str, str] = {}  # others than http
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
     def pid(self, name: str) -> int:
@@ -108,9 +110,25 @@ class Processes:
         return process.pid
 
     async def start(self, name: str) -> None:
-        self._running[name] = await asyncio.create_subprocess_exec(
-            sys.executable, str(SERVER), str(self.ports[name])
-        )
+        command = self.commands.get(name) or [sys.executable, str(SERVER), str(self.ports[name])]
+        self._running[name] = await asyncio.create_subprocess_exec(*command)
+
+    async def stop(self, name: str, timeout_s: float) -> int:
+        process = self._running[name]
+        process.terminate()
+        try:
+            return await asyncio.wait_for(process.wait(), timeout_s)
+        except TimeoutError:
+            await self.kill(name)
+            return -signal.SIGKILL
+
+    async def spawn_helper(self, name: str, argv: Sequence[str]) -> int:
+        self.commands[name] = list(argv)
+        await self.start(name)
+        return self.pid(name)
+
+    def respawning(self, name: str) -> dict[str, object]:
+        return {"type": "none"}
 
     async def kill(self, name: str) -> None:
         self._running[name].kill()
@@ -120,7 +138,8 @@ class Processes:
         os.kill(self.pid(name), signum)
 
     async def wait_ready(self, name: str, timeout_s: float) -> None:
-        target = Target(name, frozenset({"http"}), None, (HOST, 0), (HOST, self.ports[name]))
+        kinds = frozenset({self.protocols.get(name, "http")})
+        target = Target(name, kinds, None, (HOST, 0), (HOST, self.ports[name]))
         deadline = time.monotonic() + timeout_s
         while (await ask(target, target.upstream)).seen is not Seen.ANSWERED:
             if time.monotonic() > deadline:

@@ -37,6 +37,19 @@ def test_bad_durations(text: str, says: str) -> None:
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("-30s", -30.0), ("+1.5h", 5400.0), ("800ms", 0.8), ("-0s", 0.0)]
+)
+def test_durations_with_a_sign(text: str, seconds: float) -> None:
+    assert q.parse_signed_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["--3s", "- 3s", "-3", "+", "-3s\n", "-200h"])
+def test_bad_durations_with_a_sign(text: str) -> None:
+    with pytest.raises(ValueError, match=r"like -30s|longer than seven days"):
+        q.parse_signed_duration(text)
+
+
 @pytest.mark.parametrize(("text", "per_s"), [("40/s", 40.0), ("2400/min", 40.0), ("36/h", 0.01)])
 def test_rates(text: str, per_s: float) -> None:
     assert q.parse_rate(text) == per_s

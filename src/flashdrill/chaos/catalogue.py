@@ -16,8 +16,10 @@ from flashdrill.chaos.bandwidth import Bandwidth
 from flashdrill.chaos.busy_core import BusyCore
 from flashdrill.chaos.clock_step import ClockStep
 from flashdrill.chaos.connection_refused import ConnectionRefused
+from flashdrill.chaos.connections_taken import ConnectionsTaken
 from flashdrill.chaos.disk_full import DiskFull
 from flashdrill.chaos.down import Down
+from flashdrill.chaos.dropped_index import DroppedIndex
 from flashdrill.chaos.fault import TARGET_KINDS, Fault, Parameter, ParameterType
 from flashdrill.chaos.gateway_timeout import GatewayTimeout
 from flashdrill.chaos.half_open import HalfOpen
@@ -32,14 +34,18 @@ from flashdrill.chaos.kill import Kill
 from flashdrill.chaos.latency import Latency
 from flashdrill.chaos.limit_data import LimitData
 from flashdrill.chaos.pause import Pause
+from flashdrill.chaos.read_only import ReadOnly
 from flashdrill.chaos.redis_blocked import RedisBlocked
 from flashdrill.chaos.redis_emptied import RedisEmptied
 from flashdrill.chaos.redis_oom import RedisOom
 from flashdrill.chaos.redis_readonly import RedisReadonly
 from flashdrill.chaos.reset_peer import ResetPeer
 from flashdrill.chaos.restart import Restart
+from flashdrill.chaos.row_lock import RowLock
 from flashdrill.chaos.slicer import Slicer
 from flashdrill.chaos.slow_close import SlowClose
+from flashdrill.chaos.slow_queries import SlowQueries
+from flashdrill.chaos.table_lock import TableLock
 from flashdrill.chaos.timeout import Timeout
 from flashdrill.errors import ConfigError
 
@@ -77,6 +83,12 @@ def catalogue() -> dict[str, type[Fault]]:
         "redis_blocked": RedisBlocked,
         "redis_oom": RedisOom,
         "redis_readonly": RedisReadonly,
+        "connections_taken": ConnectionsTaken,
+        "row_lock": RowLock,
+        "table_lock": TableLock,
+        "dropped_index": DroppedIndex,
+        "slow_queries": SlowQueries,
+        "read_only": ReadOnly,
     }
 
 

@@ -19,7 +19,7 @@ from flashdrill.edge.client import Edge
 from flashdrill.model.faults import PlannedFault
 from flashdrill.toxiproxy.client import Toxiproxy
 
-ParameterType = Literal["duration", "int", "share", "text", "flag", "rate", "size"]
+ParameterType = Literal["duration", "int", "share", "text", "flag", "rate", "size", "signed_duration"]
 TARGET_KINDS = frozenset({"tcp", "postgres", "redis", "http", "process"})
 NEEDS = frozenset({"edge", "clock", "volume"})
 """What a stack can provide for a fault: a way through our HTTP edge, a clock of its own, a file system of its own."""
@@ -82,6 +82,7 @@ class FaultContext:
     edge: Edge | None = None  # None: no fault of the plan needs one
     seed: int = 0  # this fault's own, derived from the run's and its id
     log_dir: Path | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)  # all of the run, by name
 
     @property
     def parameters(self) -> Mapping[str, Any]:

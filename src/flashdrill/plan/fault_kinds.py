@@ -11,6 +11,7 @@ from flashdrill.plan.shapes import (
     DURATION,
     RATE,
     SHARE,
+    SIGNED_DURATION,
     SIZE,
     Flag,
     Number,
@@ -30,6 +31,7 @@ PARAMETER_SHAPES: dict[str, Shape] = {
     "flag": Flag(),
     "rate": RATE,
     "size": SIZE,
+    "signed_duration": SIGNED_DURATION,
 }
 """How each type of parameter is written; durations become seconds, rates per second."""
 

@@ -15,6 +15,8 @@ DURATION_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h"
 DURATION_EXAMPLES = "800ms, 30s, 2m or 1.5h"
 LONGEST_S = 7 * 24 * 3600.0
 
+SIGNED_EXAMPLES = "-30s, 30s or +1.5h"
+
 RATE_UNITS = {"s": Decimal(1), "min": Decimal(60), "h": Decimal(3600)}
 RATE_EXAMPLES = "40/s or 2400/min"
 FASTEST_PER_S = 1e6
@@ -27,6 +29,7 @@ PRICE_EXAMPLE = '"19.99", in quotes'
 
 PATTERNS = {
     "duration": rf"^{NUMBER}(ms|s|m|h)$",
+    "signed_duration": rf"^[+-]?{NUMBER}(ms|s|m|h)$",
     "rate": rf"^{NUMBER}/(s|min|h)$",
     "size": rf"^{NUMBER}(B|KB|MB)$",
     "percentage": rf"^{NUMBER}%$",
@@ -44,6 +47,16 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST_S:
         raise ValueError(f"{text!r} is longer than seven days")
     return seconds
+
+
+def parse_signed_duration(text: str) -> float:
+    """Seconds, below zero with a minus in front."""
+    if not re.fullmatch(PATTERNS["signed_duration"], text):
+        raise ValueError(
+            f"{text!r} is not a duration with or without a sign; expected something like {SIGNED_EXAMPLES}"
+        )
+    seconds = parse_duration(text.lstrip("+-"))
+    return -seconds if text.startswith("-") else seconds
 
 
 def parse_rate(text: str) -> float:

@@ -134,6 +134,9 @@ def _written(what: str) -> Mapping[str, Any]:
 
 
 DURATION = Quantity("duration", quantities.parse_duration, (_written("duration"),))
+SIGNED_DURATION = Quantity(
+    "duration", quantities.parse_signed_duration, (_written("signed_duration"),)
+)
 SOME_TIME = Quantity(
     "duration",
     quantities.parse_duration,
