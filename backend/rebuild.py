@@ -30,6 +30,8 @@ from backend.shards import Shards
 
 LOG = logging.getLogger("backend.rebuild")
 LOOK_S = 0.05  # real: how often to look whether it is needed
+WATCH_S = 1.0  # real: how often to look whether the counters are still there
+ASK_S = 0.5  # real: for that look
 RETRY_S = 5.0  # nominal: between attempts, and between rebuilds
 WRITE_S = 5.0  # real: for the snapshot and for the new counters
 
@@ -71,13 +73,29 @@ class Rebuild:
     async def run(self) -> None:
         """Rebuild whenever it is needed, until cancelled."""
         while True:
-            await self._part.doubted.wait()
+            await self._until_doubted()
             try:
                 await self.rebuild()
             except (ServiceError, BreakerOpenError) as error:
                 LOG.warning("the counters of shard%d are not rebuilt yet: %s", self._shard, error)
                 await asyncio.sleep(LOOK_S)
             await self._clock.sleep(RETRY_S)
+
+    async def _until_doubted(self) -> None:
+        """Until somebody missed the counters; with nobody there to miss them, they are looked for now and then."""
+        while not self._part.doubted.is_set():
+            try:
+                async with asyncio.timeout(WATCH_S):
+                    await self._part.doubted.wait()
+            except TimeoutError:
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            if not await self._gate.has_counters(self._shard, Deadline.after(ASK_S)):
+                self._part.doubted.set()
+        except (ServiceError, BreakerOpenError):
+            return  # a Redis that does not answer has its breaker
 
     async def rebuild(self) -> None:
         """Close, rebuild, open. Raises ServiceError or BreakerOpenError; the gate stays in doubt then."""
