@@ -36,6 +36,7 @@ class Bench:
     processes: ProcessControl = field(default_factory=Processes)
     kinds: dict[str, type[Fault]] = field(default_factory=catalogue)
     events: list[dict[str, Any]] = field(default_factory=list)
+    fault: str = "f"  # its id
 
     @property
     def journal_path(self) -> Path:
@@ -74,7 +75,7 @@ class Bench:
         self, kind: type[Fault], duration_s: float = 0.8, **parameters: Any
     ) -> AsyncIterator[Chaos]:
         """The timetable of one fault, which begins at once."""
-        line = PlannedFault("f", kind.kind, self.target.name, 0.0, duration_s, parameters)
+        line = PlannedFault(self.fault, kind.kind, self.target.name, 0.0, duration_s, parameters)
         journal = Journal(self.journal_path)
         try:
             yield Chaos(

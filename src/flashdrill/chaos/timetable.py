@@ -65,6 +65,7 @@ class Chaos:
                 edge=edge,
                 seed=seed,
                 log_dir=log_dir,
+                targets=targets,
             )
             self._courses[planned.id] = Course(
                 fault, ctx, journal=journal, on_event=on_event, now=now
