@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS orders (
     created_at timestamptz NOT NULL DEFAULT now(),
     paid_at timestamptz
 );
+-- A customer's orders, newest first: what the service desk asks for all day.
+CREATE INDEX IF NOT EXISTS orders_by_user ON orders (user_id, placed_seq DESC);
 CREATE TABLE IF NOT EXISTS order_lines (
     order_uid bytea NOT NULL REFERENCES orders,
     line_no smallint NOT NULL,
