@@ -37,6 +37,7 @@ class Bench:
     kinds: dict[str, type[Fault]] = field(default_factory=catalogue)
     events: list[dict[str, Any]] = field(default_factory=list)
     fault: str = "f"  # its id
+    others: dict[str, Target] = field(default_factory=dict)
 
     @property
     def journal_path(self) -> Path:
@@ -81,7 +82,7 @@ class Bench:
             yield Chaos(
                 FaultPlan("plan", Path("plan.yaml"), (line,)),
                 kinds={kind.kind: kind},
-                targets={self.target.name: self.target},
+                targets={**self.others, self.target.name: self.target},
                 toxiproxy_url="http://127.0.0.1:1",
                 processes=self.processes,
                 journal=journal,
