@@ -9,7 +9,7 @@ from typing import Any
 from flashdrill.plan.fault_kinds import FaultEntry
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.moments import ExtentText, MomentText
-from flashdrill.plan.quantities import format_duration, format_rate, format_share
+from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.shapes import (
     NAME,
     FilePath,
@@ -66,7 +66,12 @@ def default_of(shape: Shape, value: Any) -> str:
         return "none"
     written: Any = value
     if isinstance(shape, Quantity):
-        formats = {"duration": format_duration, "rate": format_rate, "share": format_share}
+        formats = {
+            "duration": format_duration,
+            "rate": format_rate,
+            "share": format_share,
+            "size": format_size,
+        }
         written = formats[shape.what](float(value))
     if isinstance(value, bool):
         written = str(value).lower()

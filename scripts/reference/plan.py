@@ -49,6 +49,16 @@ EXAMPLES: Mapping[str, str] = {
     "stream": "upstream",
     "toxicity": "50%",
     "sku": "hot-1",
+    "step": "-30s",
+    "workers": "4",
+    "grace": "2s",
+    "busy_after": "200ms",
+    "is_rebuilt": "false",
+    "rebuilt_key": "fd:0:epoch",
+    "leave": "64KB",
+    "at_most": "100MB",
+    "cores": "2",
+    "core": "'1'",
 }
 """A value for each parameter; those of a team's own faults have none unless they are called the same."""
 

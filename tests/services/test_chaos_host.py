@@ -24,7 +24,7 @@ from flashdrill.chaos.catalogue import load_own
 from flashdrill.chaos.clock_step import ClockStep
 from flashdrill.chaos.disk_full import DiskFull
 from flashdrill.chaos.target import Target
-from flashdrill.model.faketime import faketime_environment, faketime_library
+from flashdrill.model.faketime import faketime_environment, faketime_library, release_memory
 from flashdrill.stack import mounts
 from flashdrill.stack.ports import choose_ports
 from tests.services import servers
@@ -59,10 +59,15 @@ async def process(folder: Path, kind: str = "http") -> AsyncIterator[Bench]:
 # -- a process that ends ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("server", ["http", "redis"])
-@pytest.mark.parametrize("kind", ["restart", "kill"])
-async def test_a_process_that_ends_is_started_again(tmp_path: Path, kind: str, server: str) -> None:
-    async with process(tmp_path, server) as it:
+async def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        for kind in ("restart", "kill"):
+            for server in ("http", "redis"):
+                group.create_task(started_again(tmp_path / f"{kind}-{server}", kind, server))
+
+
+async def started_again(folder: Path, kind: str, server: str) -> None:
+    async with process(folder, server) as it:
         pid = it.processes.pid("it")
         record = await it.run(kind, **({"grace": 5.0} if kind == "restart" else {}))
         assert record.effect_observed, record
@@ -170,6 +175,7 @@ async def test_pauses_that_do_nothing_or_stay_are_found_out(tmp_path: Path) -> N
         idle, stuck = await asyncio.gather(one.run("pause", "inject"), two.run("pause", "heal"))
         assert not idle.effect_observed and idle.healed, idle
         assert stuck.effect_observed and not stuck.healed, stuck
+        assert "still stopped" in stuck.error
 
 
 # -- a disk that is full -------------------------------------------------------------------------
@@ -292,7 +298,7 @@ async def test_cores_that_stay_idle_or_busy_are_found_out(tmp_path: Path) -> Non
 
 
 async def test_a_helper_that_dies_has_ended_early(tmp_path: Path) -> None:
-    async with process(tmp_path) as it, it.chaos(it.kinds["busy_core"], duration_s=2.5) as chaos:
+    async with process(tmp_path) as it, it.chaos(it.kinds["busy_core"], duration_s=1.5) as chaos:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(chaos.run(time.monotonic()))
             async with asyncio.timeout(PATIENCE_S):
@@ -350,7 +356,14 @@ def service_with_a_clock(folder: Path) -> Iterator[Bench]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clock").write_text("+0\n")
     with service(folder, faketime_environment(library, folder / "clock")) as bench:
+        pid = bench.processes.pid("it")
+        assert pid is not None
         yield bench
+    assert list(Path("/dev/shm").glob(f"*faketime_*_{pid}")), (
+        "it was killed, and leaves that behind"
+    )
+    release_memory(pid)
+    assert not list(Path("/dev/shm").glob(f"*faketime_*_{pid}"))
 
 
 async def test_a_clock_is_stepped_and_set_right(tmp_path: Path) -> None:

@@ -84,11 +84,13 @@ def test_the_backend_and_the_engine_do_not_know_each_other(folder: str, stranger
         assert not [n for n in imports(path) if n.split(".")[0] == stranger], path
 
 
-@pytest.mark.parametrize("name", ["guardian", "healing", "processes"])
+@pytest.mark.parametrize("name", ["guardian", "healing", "mounts", "processes"])
 def test_the_guardian_starts_with_the_standard_library_alone(name: str) -> None:
     allowed = (
+        "flashdrill.model.faketime",
         "flashdrill.model.journal",
         "flashdrill.stack.healing",
+        "flashdrill.stack.mounts",
         "flashdrill.stack.processes",
     )
     path = ENGINE / "stack" / f"{name}.py"

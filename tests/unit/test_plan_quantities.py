@@ -89,6 +89,15 @@ def test_bad_shares(text: str, says: str) -> None:
     assert says in str(error.value)
 
 
+@given(st.integers(0, 10**12))
+def test_a_written_size_reads_back(size: int) -> None:
+    assert q.parse_size(q.format_size(size)) == size
+
+
+def test_sizes_are_written_in_whole_units() -> None:
+    assert [q.format_size(s) for s in (0, 1000, 51200, 2**30)] == ["0B", "1000B", "50KB", "1024MB"]
+
+
 def test_sizes_and_prices() -> None:
     assert q.parse_size("50KB") == 51_200
     assert q.parse_size("512B") == 512

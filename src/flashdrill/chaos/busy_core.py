@@ -61,10 +61,9 @@ class BusyCore(Fault):
     async def baseline(self, ctx: FaultContext) -> list[float]:
         """How busy the cores are, as shares. Raises ConfigError, StackError."""
         self._cores = _choose(ctx)
-        before = _busy_s(self._cores)
-        began = asyncio.get_running_loop().time()
+        before = _times(self._cores)
         await asyncio.sleep(LOOK_S)
-        return _shares(before, _busy_s(self._cores), asyncio.get_running_loop().time() - began)
+        return _busy_shares(before, _times(self._cores))
 
     async def inject(self, ctx: FaultContext) -> None:
         """Start the helpers. Raises ConfigError, StackError."""
@@ -85,11 +84,13 @@ class BusyCore(Fault):
         busy: list[float] = []
         is_seen = False
         while not is_seen and now() - began + LOOK_S < ctx.observe_s:
-            since, used, load = now(), self._used_s(), _busy_s(cores)
+            since, used, load = now(), self._used_s(), _times(cores)
             await asyncio.sleep(LOOK_S)
             window_s = now() - since
-            taken = _shares(used, self._used_s(), window_s)
-            busy = _shares(load, _busy_s(cores), window_s)
+            taken = [
+                (late - early) / window_s for early, late in zip(used, self._used_s(), strict=True)
+            ]
+            busy = _busy_shares(load, _times(cores))
             is_seen = bool(taken) and all(map(_is_taken, taken, busy))
         return Evidence(
             is_seen,
@@ -153,10 +154,23 @@ def _is_taken(taken: float, busy: float) -> bool:
     return taken >= WANTED_SHARE or (taken >= CONTESTED_SHARE and busy >= CONTESTED_BUSY)
 
 
-def _busy_s(cores: Sequence[int]) -> list[float]:
-    """The seconds that each core has worked since the machine started."""
+def _times(cores: Sequence[int]) -> list[tuple[float, float]]:
+    """The seconds that each core has worked, and idled, since the machine started."""
     times = psutil.cpu_times(percpu=True)
-    return [sum(getattr(times[core], what, 0.0) for what in _WORK) for core in cores]
+    worked = [sum(getattr(times[core], what, 0.0) for what in _WORK) for core in cores]
+    idled = [times[core].idle + getattr(times[core], "iowait", 0.0) for core in cores]
+    return list(zip(worked, idled, strict=True))
+
+
+def _busy_shares(
+    before: Sequence[tuple[float, float]], after: Sequence[tuple[float, float]]
+) -> list[float]:
+    """The share of the time between that each core worked."""
+    shares = []
+    for (worked_then, idled_then), (worked, idled) in zip(before, after, strict=True):
+        passed = max(worked - worked_then + idled - idled_then, 1e-9)
+        shares.append((worked - worked_then) / passed)
+    return shares
 
 
 def _cpu_s(who: dict[str, Any]) -> float:
@@ -168,7 +182,3 @@ def _cpu_s(who: dict[str, Any]) -> float:
     except psutil.Error:
         return 0.0
     return float(spent.user + spent.system)
-
-
-def _shares(before: Sequence[float], after: Sequence[float], window_s: float) -> list[float]:
-    return [(late - early) / window_s for early, late in zip(before, after, strict=True)]

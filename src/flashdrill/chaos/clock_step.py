@@ -61,7 +61,9 @@ class ClockStep(Fault):
     @classmethod
     def missing(cls) -> str:
         """libfaketime."""
-        return "" if faketime_library() else "there is no libfaketime; apt-get install libfaketime"
+        if faketime_library():
+            return ""
+        return "there is no libfaketime; apt-get install libfaketime (or, on x86-64, pip install libfaketime)"
 
     async def baseline(self, ctx: FaultContext) -> Offset:
         """How far the service's clock is from this one."""

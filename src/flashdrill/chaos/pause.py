@@ -81,12 +81,14 @@ class Pause(Fault):
 
     async def verify_healed(self, ctx: FaultContext) -> Evidence:
         """None is stopped, and it answers."""
-        while True:
-            reading = await ask(ctx.target, ctx.target.upstream)
-            is_free = not any(_is_stopped(member) for member in self._family)
-            if is_free and (reading.is_answered or ctx.others_in_force()):
-                return Evidence(True, {"after": str(reading.seen)})
-            await asyncio.sleep(POLL_S)
+        stopped = [member["pid"] for member in self._family if _is_stopped(member)]
+        if stopped:
+            return Evidence(False, {"reason": f"still stopped: {stopped}"})
+        reading = await ask(ctx.target, ctx.target.upstream)
+        found = {"after": str(reading.seen)}
+        if not reading.is_answered and not ctx.others_in_force():
+            return Evidence(False, {"reason": f"it does not answer: {reading.seen}", **found})
+        return Evidence(True, found)
 
 
 def _family(pid: int) -> list[dict[str, Any]]:

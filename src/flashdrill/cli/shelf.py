@@ -16,7 +16,7 @@ from flashdrill.chaos.fault import Fault, Parameter
 from flashdrill.errors import ConfigError
 from flashdrill.plan.faults import check_plan
 from flashdrill.plan.known import OWN_FAULTS, known_faults
-from flashdrill.plan.quantities import format_duration, format_rate, format_share
+from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.scenario import check_scenario
 from flashdrill.plan.suspicions import peak_of
 from flashdrill.plan.validate import kind_of
@@ -217,7 +217,7 @@ def as_written(kind: str, value: Any) -> str:
         return format_share(float(value))
     if kind == "flag":
         return "true" if value else "false"
-    return f"{value}B" if kind == "size" else str(value)
+    return format_size(value) if kind == "size" else str(value)
 
 
 def _run(folder: Path) -> RunRow:

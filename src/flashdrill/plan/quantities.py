@@ -108,6 +108,14 @@ def format_rate(per_s: float) -> str:
     return f"{_plain(per_s)}/s"
 
 
+def format_size(size: float) -> str:
+    """A size that `parse_size` reads back, in the largest unit that gives a whole number."""
+    units = (
+        [unit for unit, bytes_ in SIZE_UNITS.items() if not int(size) % bytes_] if size else ["B"]
+    )
+    return f"{int(size) // int(SIZE_UNITS[units[-1]])}{units[-1]}"
+
+
 def format_share(share: float) -> str:
     """A percentage that `parse_share` reads back."""
     return f"{_plain(Decimal(repr(share)) * 100)}%"

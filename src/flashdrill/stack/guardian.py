@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flashdrill.model.faketime import release_memory
 from flashdrill.stack.healing import heal
 from flashdrill.stack.mounts import unmount_below
 from flashdrill.stack.processes import (
@@ -276,6 +277,7 @@ class Guardian:
 
     def _reap(self) -> None:
         for pid, status in exited():
+            release_memory(pid)
             child = next((c for c in self.children.values() if c.pid == pid), None)
             if child is None:
                 continue  # an orphan that came to us as its subreaper
