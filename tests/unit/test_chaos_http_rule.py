@@ -268,18 +268,20 @@ def test_every_rule_of_the_edge_needs_the_edge() -> None:
     assert len(kinds) >= 14
 
 
-EVEN = [0.01 * n for n in range(1, 21)]
-USUAL = [0.002 + 0.0001 * n for n in range(20)]
+UNEVEN = [[0.02 * n for n in range(1, 11)]] * 2
+USUAL = [[0.002 + 0.0001 * n for n in range(10)]] * 2
 
 
 def test_a_jitter_is_a_spread_that_others_do_not_have() -> None:
-    assert spread_s(EVEN) == pytest.approx(0.095)
-    assert spread_s([0.001]) == 0.0
-    assert is_spread(0.1, EVEN, USUAL, spread_s(USUAL))
+    assert spread_s(UNEVEN) == pytest.approx(0.1)
+    assert spread_s([[0.001]]) == 0.0
+    assert is_spread(0.1, UNEVEN, USUAL, spread_s(USUAL))
     assert not is_spread(0.1, USUAL, USUAL, spread_s(USUAL)), "nothing differs"
-    assert not is_spread(0.1, EVEN, EVEN, spread_s(USUAL)), "the server itself is uneven"
-    assert not is_spread(0.1, EVEN, USUAL, spread_s(EVEN)), "it was uneven before"
-    assert not is_spread(0.1, [*USUAL[:-1], 5.0], USUAL, spread_s(USUAL)), "one straggler"
-    assert not is_spread(0.5, EVEN, USUAL, spread_s(USUAL)), "too little for that jitter"
-    later = [0.2 + wait_s for wait_s in USUAL]
-    assert not is_spread(0.1, later, USUAL, spread_s(USUAL)), "later, but evenly so"
+    assert not is_spread(0.1, UNEVEN, UNEVEN, spread_s(USUAL)), "the server itself is uneven"
+    assert not is_spread(0.1, UNEVEN, USUAL, spread_s(UNEVEN)), "it was uneven before"
+    assert not is_spread(0.1, [USUAL[0], [*USUAL[1][:-1], 5.0]], USUAL, spread_s(USUAL)), (
+        "one straggler"
+    )
+    assert not is_spread(0.5, UNEVEN, USUAL, spread_s(USUAL)), "too little for that jitter"
+    later = [[0.2 + wait_s for wait_s in USUAL[0]], USUAL[1]]
+    assert not is_spread(0.1, later, USUAL, spread_s(USUAL)), "a whole round was late, evenly so"

@@ -1,7 +1,7 @@
 """The course of one fault, from its baseline to the proof that nothing of it is left.
 
-waiting ── baseline ── journal ── inject ── observe ── wait ── heal ── verify ── journal
-                                  └────────────── whatever happens ──┘
+waiting ── baseline ── admitted ── journal ── inject ── observe ── wait ── heal ── verify ── journal
+                                              └────────────── whatever happens ──┘
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flashdrill.chaos.fault import Evidence, Fault, FaultContext
@@ -25,7 +25,13 @@ HEAL_PAUSE_S = 0.2
 ENDED_EARLY = "it had ended before it was healed"
 
 Tell = Callable[[dict[str, Any]], None]
+Admit = Callable[[float], Awaitable[str]]
+"""Why a fault must not be made now, or nothing; given the run's start."""
 _log = logging.getLogger(__name__)
+
+
+async def _anybody(_t0_s: float) -> str:
+    return ""
 
 
 class Course:
@@ -39,6 +45,7 @@ class Course:
         journal: Journal,
         on_event: Tell,
         now: Callable[[], float] = time.monotonic,
+        admit: Admit = _anybody,
     ) -> None:
         self.fault = fault
         self.ctx = ctx
@@ -46,13 +53,22 @@ class Course:
         self.has_begun = False
         self.is_over = asyncio.Event()
         """Healed as far as the fault itself goes, or never made."""
+        self.is_gone = asyncio.Event()
+        """Proven to be healed, or never made."""
+        self.is_decided = asyncio.Event()
+        """Made, or never to be made: whoever follows it can go on."""
+        self.cue_s: float | None = None
+        """When its moment had come; None: it has not."""
         self._journal = journal
         self._on_event = on_event
         self._now = now
+        self._admit = admit
         self._t0_s = 0.0
         self._started_s: float | None = None
         self._ended_s: float | None = None
+        self._was_tried = False
         self._was_made = False
+        self._was_due = True
         self._is_observed = False
         self._is_healed = False
         self._evidence: dict[str, Any] = {}
@@ -64,20 +80,61 @@ class Course:
         """The fault's id in the plan."""
         return self.ctx.planned.id
 
-    async def run(self, t0_s: float, baseline_lead_s: float) -> None:
-        """Live through it. Errors are recorded, never raised; a cancellation goes on after the healing."""
+    @property
+    def attempted_s(self) -> float | None:
+        """When the injection began; None: it was never tried, or not yet."""
+        return self._started_s if self._was_tried else None
+
+    @property
+    def end_s(self) -> float | None:
+        """When it is to end, once it has begun."""
+        attempted_s = self.attempted_s
+        return None if attempted_s is None else attempted_s + self.ctx.planned.duration_s
+
+    async def run(self, t0_s: float, baseline_lead_s: float, start_s: float) -> None:
+        """Live through it from `start_s` after the run's start on.
+
+        Errors are recorded, never raised; a cancellation goes on after the healing.
+        """
         self._t0_s = t0_s
-        planned = self.ctx.planned
         try:
-            await self._sleep_until(t0_s + planned.start_s - baseline_lead_s)
+            await self._sleep_until(t0_s + start_s - baseline_lead_s)
             baseline = await self._baseline()
-            await self._sleep_until(t0_s + planned.start_s)
-            await self._strike(baseline)
+            await self._sleep_until(t0_s + start_s)
+            self.cue_s = self._now()
+            if refusal := await self._admit(t0_s):
+                self.give_up(t0_s, refusal)
+            else:
+                await self._strike(baseline)
         finally:
             try:
                 await finish(self.heal())
             finally:
                 self.is_over.set()
+                self.is_decided.set()
+                if not self.is_in_force:
+                    self.is_gone.set()
+
+    def told_to_start(self) -> None:
+        """Its condition has come true."""
+        trigger = self.ctx.planned.trigger
+        self._tell("triggered", trigger.condition.text if trigger and trigger.condition else "")
+
+    def give_up(self, t0_s: float, reason: str) -> None:
+        """It is not made, and this is why."""
+        trigger = self.ctx.planned.trigger
+        self._t0_s = t0_s
+        self.has_begun = True
+        self._started_s = self._ended_s = self._now()
+        self._was_due = not (trigger and trigger.is_optional)
+        self._is_healed = True
+        if self._was_due:
+            self._fail(reason)
+        else:
+            self._errors.append(reason)
+            self._tell("not due", reason)
+        for event in (self.is_over, self.is_gone, self.is_decided):
+            event.set()
 
     async def heal(self) -> bool:
         """End the fault and prove it; True when nothing of it is left. Can be called again, and at once twice."""
@@ -94,6 +151,7 @@ class Course:
             if self._is_healed:
                 self._journal.healed(self.id)
                 self.is_in_force = False
+                self.is_gone.set()
                 self._tell("healed")
             else:
                 self._not_healed(evidence)
@@ -102,6 +160,7 @@ class Course:
     def record(self) -> FaultRecord:
         """What became of it, as far as is known now."""
         planned = self.ctx.planned
+        condition = planned.trigger.condition if planned.trigger else None
         start_s = planned.start_s if self._started_s is None else self._started_s - self._t0_s
         end_s = self._ended_s if self._ended_s is not None else self._started_s
         return FaultRecord(
@@ -115,6 +174,9 @@ class Course:
             evidence=dict(self._evidence),
             error="; ".join(self._errors),
             was_made=self._was_made,
+            was_due=self._was_due,
+            condition=condition.text if condition else "",
+            drawn=dict(planned.drawn),
         )
 
     async def _baseline(self) -> Any:
@@ -128,6 +190,7 @@ class Course:
     async def _strike(self, baseline: Any) -> None:
         """Journal, inject, and stay in force until the time is over."""
         self.has_begun = True
+        self._was_tried = True
         self._started_s = self._now()
         try:
             self._journal.injecting(self.id, self.fault.undo(self.ctx))
@@ -139,6 +202,8 @@ class Course:
             self._is_healed = not self.is_in_force
             self._fail(f"injection failed: {_words(error)}")
             return
+        finally:
+            self.is_decided.set()
         self._was_made = True
         self._tell("inject")
         await self._observe(baseline)
@@ -202,6 +267,8 @@ class Course:
             "kind": self.ctx.planned.kind,
             "target": self.ctx.planned.target,
         }
+        if phase == "inject" and self.ctx.planned.drawn:
+            event["drawn"] = dict(self.ctx.planned.drawn)
         self._on_event({**event, "detail": detail} if detail else event)
 
     async def _sleep_until(self, moment_s: float) -> None:

@@ -19,7 +19,9 @@ from flashdrill.edge.client import Edge
 from flashdrill.model.faults import PlannedFault
 from flashdrill.toxiproxy.client import Toxiproxy
 
-ParameterType = Literal["duration", "int", "share", "text", "flag", "rate", "size", "signed_duration"]
+ParameterType = Literal[
+    "duration", "int", "share", "text", "flag", "rate", "size", "signed_duration"
+]
 TARGET_KINDS = frozenset({"tcp", "postgres", "redis", "http", "process"})
 NEEDS = frozenset({"edge", "clock", "volume"})
 """What a stack can provide for a fault: a way through our HTTP edge, a clock of its own, a file system of its own."""

@@ -13,8 +13,8 @@ from flashdrill.chaos.fault import Evidence, FaultContext, Parameter
 from flashdrill.chaos.proof import BASELINE_S, Baseline, Comparison, measure_baseline
 from flashdrill.chaos.toxic import COMMON, ToxicFault, milliseconds
 
-AT_ONCE = 6
-LEAST_READINGS = 12
+AT_ONCE = 8
+LEAST_ROUNDS = 2
 SPREAD_SHARE = 0.5
 """Of the spread that even delays have (half of them lie within the jitter), so much must be seen."""
 TIMES_USUAL = 3.0
@@ -30,17 +30,17 @@ class Usual(Baseline):
 
 @dataclass(slots=True)
 class _Waits:
-    """How long canaries took through the proxy and past it, in seconds."""
+    """How long canaries took through the proxy and past it, in seconds, by rounds of several at once."""
 
-    path: list[float] = field(default_factory=list)
-    direct: list[float] = field(default_factory=list)
+    path: list[list[float]] = field(default_factory=list)
+    direct: list[list[float]] = field(default_factory=list)
 
 
 class Jitter(ToxicFault):
     """Delays each chunk by a time of its own, evenly spread over `latency` ± `jitter`.
 
     Connections overtake each other, and what waits for the slowest of several waits long. Seen when the middle half
-    of at least 12 canaries differs by at least half of `jitter`, three times as much as before and as past the proxy.
+    of at least 16 canaries differs by at least half of `jitter`, three times as much as before and as past the proxy.
     """
 
     kind = "jitter"
@@ -92,13 +92,14 @@ class Jitter(ToxicFault):
             is_seen = _is_enough(waits) and is_spread(
                 ctx.parameters["jitter"], waits.path, waits.direct, baseline.spread_s
             )
+        every = [wait_s for together in waits.path for wait_s in together]
         found = {
-            "canaries": len(waits.path),
+            "canaries": len(every),
             "spread_before_ms": _ms(baseline.spread_s),
             "spread_ms": _ms(spread_s(waits.path)),
             "spread_direct_ms": _ms(spread_s(waits.direct)),
-            "quickest_ms": _ms(min(waits.path, default=0.0)),
-            "slowest_ms": _ms(max(waits.path, default=0.0)),
+            "quickest_ms": _ms(min(every, default=0.0)),
+            "slowest_ms": _ms(max(every, default=0.0)),
             "observed_after_s": round(now() - began, 3),
         }
         reasons = {} if is_seen else {"reason": "the canaries differ no more than usual"}
@@ -111,25 +112,32 @@ class Jitter(ToxicFault):
             *(self.look(ctx, listen, within_s) for _ in range(AT_ONCE)),
             *(self.look(ctx, upstream, within_s) for _ in range(AT_ONCE)),
         )
-        waits.path += _waits_of(readings[:AT_ONCE])
-        waits.direct += _waits_of(readings[AT_ONCE:])
+        waits.path.append(_waits_of(readings[:AT_ONCE]))
+        waits.direct.append(_waits_of(readings[AT_ONCE:]))
 
 
 def is_spread(
-    jitter_s: float, path: Sequence[float], direct: Sequence[float], usual_s: float
+    jitter_s: float,
+    path: Sequence[Sequence[float]],
+    direct: Sequence[Sequence[float]],
+    usual_s: float,
 ) -> bool:
-    """Whether times through the proxy differ as much as a jitter makes them, and others do not."""
+    """Whether times through the proxy differ as much as a jitter makes them, and others do not (both by rounds)."""
     seen_s = spread_s(path)
     return seen_s >= SPREAD_SHARE * jitter_s and seen_s >= TIMES_USUAL * max(
         usual_s, spread_s(direct)
     )
 
 
-def spread_s(waits: Sequence[float]) -> float:
-    """By how much the middle half of some times differs; one straggler does not count."""
-    if len(waits) < 2:
+def spread_s(rounds: Sequence[Sequence[float]]) -> float:
+    """By how much the middle half of the times differs from the median of their round.
+
+    One straggler does not count, and neither does a moment at which a whole round was slow.
+    """
+    apart = [wait_s - statistics.median(together) for together in rounds for wait_s in together]
+    if len(apart) < 2:
         return 0.0
-    lower, _, upper = statistics.quantiles(waits, n=4, method="inclusive")
+    lower, _, upper = statistics.quantiles(apart, n=4, method="inclusive")
     return upper - lower
 
 
@@ -139,7 +147,7 @@ def _waits_of(readings: Sequence[Reading]) -> list[float]:
 
 
 def _is_enough(waits: _Waits) -> bool:
-    return len(waits.path) >= LEAST_READINGS
+    return len(waits.path) >= LEAST_ROUNDS
 
 
 def _ms(seconds: float) -> float:

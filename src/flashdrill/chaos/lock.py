@@ -59,6 +59,10 @@ class LockFault(SessionFault):
     def trying(self, ctx: FaultContext, table: str) -> str:
         """A statement that is refused at once when the lock is held, and holds nothing when it is over."""
 
+    def first_try(self, ctx: FaultContext, table: str) -> str:
+        """The same before the fault; it may ask for less."""
+        return self.trying(ctx, table)
+
     @abstractmethod
     def check(self, ctx: FaultContext, rows: int) -> None:
         """Raise LookupError when what was locked is nothing."""
@@ -68,7 +72,7 @@ class LockFault(SessionFault):
         sessions = self.sessions(ctx)
         table = await relation(sessions, ctx.parameters["table"], ctx.target.name)
         for _ in range(FREE_TRIES):
-            if not await _refusal(sessions, self.trying(ctx, table)):
+            if not await _refusal(sessions, self.first_try(ctx, table)):
                 return True
             await asyncio.sleep(POLL_S)
         return False

@@ -97,9 +97,11 @@ class Sessions:
     async def end(self) -> int:
         """End them, from here and at the server; how many there still were of those that were held."""
         held, self.held = self.held, []
-        alive = 0 if not held else await self.left()
-        for session in held:
-            session.terminate()
+        try:
+            alive = await self.left() if held else 0
+        finally:
+            for session in held:
+                session.terminate()
         await self.look(_END.format(name=self.name))
         return alive
 

@@ -5,6 +5,7 @@
     rush.end - 2s         before its end
     recorded + 10%        a tenth of the stage in
     shard-timeout + 5s    after another fault's start (.end: after it is healed)
+    rush + 2s..8s         anywhere between the two, drawn by chance
 
 A percentage is a share of the anchor's duration; of the whole run when there is no anchor.
 """
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flashdrill.plan.quantities import NUMBER, parse_duration, parse_share
+from flashdrill.plan.ranges import DOTS, Range
 from flashdrill.plan.shapes import scalar_of
 from flashdrill.plan.source import Node
 
-_EXTENT = rf"{NUMBER}(?:ms|s|m|h|%)"
+_SINGLE = rf"{NUMBER}(?:ms|s|m|h|%)"
+_EXTENT = rf"{_SINGLE}(?:{DOTS}{_SINGLE})?"
 EXTENT_PATTERN = rf"^{_EXTENT}$"
 MOMENT_PATTERN = (
     rf"^(?:({_EXTENT})|([A-Za-z][A-Za-z0-9_-]*)(?:\.(start|end))?"
@@ -30,14 +33,16 @@ _FORM = "a time such as 12s, or a stage or fault with an offset: rush + 4s, rush
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A length: seconds, or a share of something else's length."""
+    """A length: seconds, or a share of something else's length; with `most`, chance draws between the two."""
 
     amount: float
     is_share: bool = False
+    most: float | None = None
 
-    def of(self, whole_s: float) -> float:
-        """Seconds."""
-        return self.amount * whole_s if self.is_share else self.amount
+    def of(self, whole_s: float, place: float = 0.0) -> float:
+        """Seconds; of a range those at a place from 0 (the shortest) to 1 (the longest)."""
+        amount = self.amount if self.most is None else Range(self.amount, self.most).at(place)
+        return amount * whole_s if self.is_share else amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,23 @@ class Moment:
     offset: Extent
     is_before: bool = False
 
-    def within(self, span: Span) -> float:
-        """Seconds since the run's start, given the anchor's span (or the run's)."""
+    def within(self, span: Span, place: float = 0.0) -> float:
+        """Seconds since the run's start, given the anchor's span (or the run's).
+
+        Of a range those at a place from 0 (the earliest) to 1 (the latest).
+        """
         base = span.start_s + (span.duration_s if self.is_from_end else 0.0)
-        offset = self.offset.of(span.duration_s)
+        offset = self.offset.of(span.duration_s, 1.0 - place if self.is_before else place)
         return base - offset if self.is_before else base + offset
+
+    def spread_s(self, whole_s: float) -> float:
+        """From the earliest to the latest, in seconds."""
+        return self.offset.of(whole_s, 1.0) - self.offset.of(whole_s, 0.0)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether chance has a say."""
+        return self.offset.most is not None
 
 
 class MomentText:
@@ -100,10 +117,21 @@ class ExtentText:
 
 
 def parse_extent(text: str) -> Extent:
-    """A duration or a percentage. Raises ValueError with what was expected."""
+    """A duration or a percentage, or a range of either. Raises ValueError with what was expected."""
+    if ".." in text:
+        return _range(text)
     if text.endswith("%"):
         return Extent(parse_share(text), is_share=True)
     return Extent(parse_duration(text))
+
+
+def _range(text: str) -> Extent:
+    low, high = map(parse_extent, re.split(DOTS, text.strip(), maxsplit=1))
+    if low.is_share is not high.is_share:
+        raise ValueError(f"{text!r} mixes a duration with a percentage")
+    if low.amount > high.amount:
+        raise ValueError(f"{text!r}: the first is the larger of the two")
+    return Extent(low.amount, low.is_share, high.amount)
 
 
 def parse_moment(text: str) -> Moment:
@@ -111,7 +139,7 @@ def parse_moment(text: str) -> Moment:
     match = re.fullmatch(MOMENT_PATTERN, text)
     if match is None:
         raise ValueError(_explain(text))
-    plain, anchor, edge, sign, offset = (match[1], match[3], match[4], match[5], match[6])
+    plain, anchor, edge, sign, offset = (match[1], match[4], match[5], match[6], match[7])
     if plain is not None:
         return Moment("", is_from_end=False, offset=parse_extent(plain))
     extent = parse_extent(offset) if offset else Extent(0.0)
