@@ -49,6 +49,11 @@ class WrongCredential(HttpFault):
             "value": parameters["value"],
         }
 
+    def undo(self, ctx: FaultContext) -> dict[str, Any]:
+        """The rule's place. Raises LookupError when no canary can be signed: then it is not made."""
+        _secret(ctx)
+        return super().undo(ctx)
+
     def questions(self, ctx: FaultContext) -> Iterator[Question]:
         """Callbacks with a right signature, of the moment at which each is asked for."""
         secret = _secret(ctx)

@@ -56,7 +56,7 @@ def _address(dsn: str) -> Address:
 
 async def test_the_pool_is_drained_and_given_back(session: Stack, tmp_path: Path) -> None:
     async with bench(session, tmp_path) as it:
-        record = await it.run("pool_drained", database="shard1")
+        record = await it.run("pool_drained", duration_s=2.5, database="shard1")
         assert record.effect_observed, record
         assert record.healed, record
         found = record.evidence
@@ -81,7 +81,7 @@ async def test_a_pool_that_nobody_drained_or_gave_back(session: Stack, tmp_path:
         assert not record.effect_observed
         assert record.healed
         assert record.evidence["most_sessions_waiting"] == 0
-        record = await it.run("pool_drained", "heal", database="shard0")
+        record = await it.run("pool_drained", "heal", duration_s=2.5, database="shard0")
         assert record.effect_observed, record
         assert not record.healed
         assert "1 of its sessions are left" in record.error

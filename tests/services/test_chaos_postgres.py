@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from flashdrill.chaos.fault import FaultContext
+from flashdrill.chaos.row_lock import RowLock
 from flashdrill.chaos.session import session_name
 from flashdrill.chaos.target import Target
 from flashdrill.model.faults import FaultRecord
@@ -30,6 +32,7 @@ from tests.services.fault_bench import Bench
 pytestmark = pytest.mark.services
 
 MAX_CONNECTIONS = 40
+IN_FORCE_S = 2.5
 SCHEMA = """
 CREATE TABLE stock (sku text PRIMARY KEY, available int NOT NULL);
 INSERT INTO stock SELECT 'hot-' || n, n FROM generate_series(1, 20) AS n;
@@ -138,7 +141,8 @@ async def _is_clean(dsn: str) -> bool:
 
 async def tried(dsn: str, folder: Path, kind: str, sabotage: str = "") -> FaultRecord:
     """One kind, by itself or beside others."""
-    return await bench(dsn, folder / kind, kind).run(kind, sabotage, **FAULTS[kind])
+    it = bench(dsn, folder / kind, kind)
+    return await it.run(kind, sabotage, duration_s=IN_FORCE_S, **FAULTS[kind])
 
 
 async def every(dsn: str, folder: Path, sabotage: str = "") -> dict[str, FaultRecord]:
@@ -208,7 +212,8 @@ async def test_connections_are_taken_and_given_back(
     server: str, tmp_path: Path, leave: int
 ) -> None:
     async with login(server) as customer:
-        record = await bench(server, tmp_path, "taken").run("connections_taken", leave=leave)
+        it = bench(server, tmp_path, "taken")
+        record = await it.run("connections_taken", duration_s=IN_FORCE_S, leave=leave)
         assert record.effect_observed, record
         assert record.healed, record
         assert record.evidence["logins_tried"] == leave + 3
@@ -301,12 +306,22 @@ async def _refused(
     assert record.healed, record
 
 
+class WasFree(RowLock):
+    """The customers' lock came after the baseline."""
+
+    async def before(self, ctx: FaultContext) -> bool:
+        return True
+
+
 async def test_a_lock_that_customers_hold_proves_nothing(server: str, tmp_path: Path) -> None:
     async with login(server) as customer, customer.transaction():
         await customer.execute("SELECT FROM stock FOR UPDATE")
         it = bench(server, tmp_path, "lock")
+        it.kinds["row_lock"] = WasFree
         record = await it.run("row_lock", "inject", table="stock", where="true")
     assert record.evidence["refused_in_a_row"] == 3
+    assert record.evidence["was_free_before"] is True
+    assert record.evidence["locks_held"] == 0
     assert not record.effect_observed
     await clean(server)
 
