@@ -4,7 +4,8 @@
     ├── ConfigError            2   the user's files or arguments are wrong; says file, line, remedy
     ├── InconclusiveError      3   the run cannot tell
     ├── StackError             4   the stack could not run; says the remedy
-    │   └── ToxiproxyError     4   Toxiproxy refused, or could not be reached
+    │   ├── ToxiproxyError     4   Toxiproxy refused, or could not be reached
+    │   └── EdgeError          4   the edge refused, or could not be reached
     └── InterruptedRunError  130   Ctrl-C or SIGTERM, after healing
 
 `ProxyConflictError` and the like belong to the module that raises them and derive from these.
@@ -64,6 +65,14 @@ class StackError(FlashdrillError):
 
 class ToxiproxyError(StackError):
     """Toxiproxy refused a request (`status` is its HTTP status) or did not answer (`status` 0)."""
+
+    def __init__(self, message: str, *, status: int = 0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+
+
+class EdgeError(StackError):
+    """The edge refused a rule (`status` is its HTTP status) or did not answer (`status` 0)."""
 
     def __init__(self, message: str, *, status: int = 0, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
