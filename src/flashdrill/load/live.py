@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flashdrill.load.buckets import bucket
 from flashdrill.model.op import NOT_SENT, Op, Outcome
 
 MAX_ERROR_LINES = 20
@@ -49,9 +50,31 @@ class Tally:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+_OF_AN_OPERATION = ("ok", "refused", "fail", "info")
+
+
+@dataclass(slots=True)
+class _Kind:
+    """One kind of operation in a second: how they ended, and response times by bucket (`load.buckets`)."""
+
+    tally: Tally = field(default_factory=Tally)
+    response: dict[int, int] = field(default_factory=dict)
+
+    def add(self, op: Op) -> None:
+        self.tally.add(op)
+        if op.sent_ns != NOT_SENT:
+            number = bucket(op.done_ns - op.due_ns)
+            self.response[number] = self.response.get(number, 0) + 1
+
+    def told(self) -> dict[str, object]:
+        counts = {name: getattr(self.tally, name) for name in _OF_AN_OPERATION}
+        return {**counts, "response": self.response}
+
+
 @dataclass(slots=True)
 class _Second:
     tally: Tally = field(default_factory=Tally)
+    kinds: dict[str, _Kind] = field(default_factory=dict)
     response_ns: list[int] = field(default_factory=list)
     lateness_ns: list[int] = field(default_factory=list)
 
@@ -93,6 +116,7 @@ class LiveLog:
         """An operation has ended."""
         self._second.tally.add(op)
         self.totals.add(op)
+        self._second.kinds.setdefault(op.kind, _Kind()).add(op)
         if op.sent_ns != NOT_SENT:
             self._second.response_ns.append(op.done_ns - op.due_ns)
 
@@ -118,6 +142,7 @@ class LiveLog:
             lateness_p99_ms=_milliseconds(second.lateness_ns, 0.99),
             in_flight=in_flight,
             cpu=round(cpu, 4),
+            operations={name: kind.told() for name, kind in sorted(second.kinds.items())},
         )
 
     def done(self, *, t_s: float, was_interrupted: bool) -> None:

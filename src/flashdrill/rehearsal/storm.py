@@ -15,6 +15,7 @@ from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal import rig
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.live_numbers import LiveNumbers
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.service import service_now
 from flashdrill.rehearsal.topology import SHARDS, targets
@@ -36,7 +37,8 @@ async def storm(
     watcher.phase("starting the crowd")
     crowd = Crowd(prepared.scenario, stack, folder)
     journal = Journal(folder.journal)
-    chaos = _chaos(prepared, stack, journal, trace, watcher)
+    numbers = LiveNumbers(prepared.scenario.duration_s)
+    chaos = _chaos(prepared, stack, journal, trace, watcher, numbers)
     samplers = _samplers(stack)
     try:
         await crowd.prepare()
@@ -47,7 +49,7 @@ async def storm(
             group.create_task(samplers.run())
             watching = group.create_task(rig.watch(stack, trace))
             try:
-                ears = _Ears(prepared, chaos, samplers.table, trace, watcher)
+                ears = _Ears(prepared, chaos, samplers.table, trace, watcher, numbers)
                 await _load_under_faults(crowd, chaos, trace, ears)
             finally:
                 watching.cancel()
@@ -79,7 +81,12 @@ async def _leave(crowd: Crowd, chaos: Chaos, stack: Stack) -> None:
 
 
 def _chaos(
-    prepared: Prepared, stack: Stack, journal: Journal, trace: Trace, watcher: Watcher
+    prepared: Prepared,
+    stack: Stack,
+    journal: Journal,
+    trace: Trace,
+    watcher: Watcher,
+    numbers: LiveNumbers,
 ) -> Chaos:
     def told(event: dict[str, Any]) -> None:
         trace.fault_events.append(event)
@@ -96,6 +103,7 @@ def _chaos(
         edge=Edge(stack.edge_url) if stack.edge_url else None,
         log_dir=stack.log_dir,
         seed=prepared.scenario.seed,
+        until=numbers.until,
     )
 
 
@@ -125,18 +133,21 @@ class _Ears:
         samples: SampleTable,
         trace: Trace,
         watcher: Watcher,
+        numbers: LiveNumbers,
     ) -> None:
         self._total_s = prepared.scenario.duration_s
         self._chaos = chaos
         self._samples = samples
         self._trace = trace
         self._watcher = watcher
+        self._numbers = numbers
 
     def hear(self, line: dict[str, Any]) -> None:
         """One line of live.jsonl."""
         match line.get("event"):
             case "second":
-                self._trace.seconds.append(line)
+                self._trace.seconds.append({k: v for k, v in line.items() if k != "operations"})
+                self._numbers.take(line)
                 self._watcher.second(self._live(line))
             case "done":
                 self._trace.crowd = line
