@@ -1,0 +1,1 @@
+"""The two ends between which `make bench-toxiproxy` puts a Toxiproxy."""
