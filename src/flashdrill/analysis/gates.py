@@ -13,8 +13,7 @@ A gate on a stage is unknown when the stage is invalid, a gate on the whole run 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,16 +22,10 @@ import pyarrow as pa
 from flashdrill.analysis.columns import Columns, columns
 from flashdrill.analysis.percentiles import quantile
 from flashdrill.analysis.recovery import NOT_RECOVERED
+from flashdrill.model.condition import COMPARE
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.result import GateResult, StageValidity
 from flashdrill.model.scenario import Gate, Stage
-
-COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ def evaluate(
 
 
 def _judged(gate: Gate, measured: _Value, doubt: str) -> GateResult:
-    result = GateResult(gate.text, "unknown", measured.value, gate.limit, _unit(gate))
+    result = GateResult(gate.text, "unknown", measured.value, gate.limit, unit_of(gate.metric))
     if doubt or measured.unknown or measured.value is None:
         return replace(result, reason=doubt or measured.unknown)
     is_met = COMPARE[gate.comparator](measured.value, gate.limit)
@@ -74,10 +67,11 @@ def _judged(gate: Gate, measured: _Value, doubt: str) -> GateResult:
     return replace(result, status="pass" if is_met else "fail")
 
 
-def _unit(gate: Gate) -> str:
-    if gate.metric in {"error_rate", "refusal_rate"}:
+def unit_of(metric: str) -> str:
+    """The unit of a metric's values and limits: s, share or per_s."""
+    if metric in {"error_rate", "refusal_rate"}:
         return "share"
-    return "per_s" if gate.metric == "rate" else "s"
+    return "per_s" if metric == "rate" else "s"
 
 
 def _doubt(gate: Gate, validity: Sequence[StageValidity]) -> str:

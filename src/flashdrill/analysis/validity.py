@@ -71,6 +71,33 @@ def after_rig_failure(
     )
 
 
+def after_stop(
+    validity: Sequence[StageValidity], stages: Sequence[Stage], since_s: float
+) -> tuple[StageValidity, ...]:
+    """The stages that were not over when flashdrill itself ended the load (`since_s` after the run's start) are
+    parts: nobody can say what the whole of them would have shown."""
+    ends = {stage.name: stage.end_s for stage in stages}
+    reason = f"the load was ended {since_s:.1f} s after the start"
+    return tuple(
+        v
+        if ends.get(v.stage, since_s) <= since_s
+        else replace(v, is_valid=False, reasons=(reason,))
+        for v in validity
+    )
+
+
+def doubt_between(ops: pa.Table, yardstick_s: float | None, from_ns: int, to_ns: int) -> str:
+    """Why the generator cannot be trusted in a part of the run (CLOCK_MONOTONIC ns); empty: it can.
+
+    `yardstick_s` is the tightest limit of a response time there, if there is any.
+    """
+    history = columns(ops)
+    part = history.where((history.due_ns >= from_ns) & (history.due_ns < to_ns))
+    due = int(np.count_nonzero(part.is_arrival))
+    measured = _Measured("", due, part, yardstick_s, None)
+    return "; ".join(_reasons(measured))
+
+
 def tightest_s(gates: Iterable[Gate], stage: str) -> float | None:
     """The smallest upper limit of a latency gate on the stage or the whole run, in seconds."""
     limits = [

@@ -1,7 +1,7 @@
 """How the run ends: the first that applies, with every violation listed whatever the end is.
 
-interrupted (130) > the stack could not run (4) > an invariant violated or a gate failed on a valid stage (1)
-> anything unknown (3) > pass (0)
+interrupted (130) > the stack could not run (4) > aborted, an invariant violated, a gate failed on a valid stage, or
+the steady state not back (1) > anything unknown (3) > pass (0)
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from flashdrill.model.result import (
     StageValidity,
     Verdict,
 )
+from flashdrill.model.steady_state import Aborted, SteadyResult
 
 
 def judge(
@@ -34,11 +35,23 @@ def judge(
     problems: Sequence[str] = (),
     interrupted: bool = False,
     stack_error: str = "",
+    steady: Sequence[SteadyResult] = (),
+    aborted: Aborted | None = None,
 ) -> Verdict:
     """The verdict. `problems` are other reasons why the run cannot tell, such as errors of the crowd's own
     code; `stack_error` says what could not run, empty when everything did."""
-    wrong = (*_violations(invariants), *_failures(gates))
-    doubts = (*_doubts(invariants, gates, validity, faults), *problems)
+    wrong = (
+        *_abortion(aborted),
+        *_violations(invariants),
+        *_failures(gates),
+        *_not_back(steady),
+    )
+    doubts = (
+        *_doubtful_abortion(aborted),
+        *_not_steady(steady),
+        *_doubts(invariants, gates, validity, faults),
+        *problems,
+    )
     if interrupted:
         return Verdict(
             Conclusion.INTERRUPTED, ("the run was interrupted", *wrong), EXIT_INTERRUPTED
@@ -50,19 +63,26 @@ def judge(
         return Verdict(Conclusion.FAIL, (*wrong, *doubts), EXIT_FAIL)
     if doubts:
         return Verdict(Conclusion.INCONCLUSIVE, doubts, EXIT_INCONCLUSIVE)
-    return Verdict(Conclusion.PASS, (_passed(invariants, gates, faults),), EXIT_PASS)
+    return Verdict(Conclusion.PASS, (_passed(invariants, gates, faults, steady),), EXIT_PASS)
 
 
 def _passed(
-    invariants: Sequence[Invariant], gates: Sequence[GateResult], faults: Sequence[FaultRecord]
+    invariants: Sequence[Invariant],
+    gates: Sequence[GateResult],
+    faults: Sequence[FaultRecord],
+    steady: Sequence[SteadyResult],
 ) -> str:
     held = [f"all {len(invariants)} invariants hold"]
     held.append(f"all {len(gates)} gates pass" if gates else "no gate was asked for")
-    held.append(
-        f"all {len(faults)} faults took effect and were healed"
-        if faults
-        else "no fault was planned"
-    )
+    due = [fault for fault in faults if fault.was_due]
+    if due or not faults:
+        held.append(
+            f"all {len(due)} faults took effect and were healed" if due else "no fault was planned"
+        )
+    if len(due) < len(faults):
+        held.append(f"{len(faults) - len(due)} optional faults were not due")
+    if steady:
+        held.append("the steady state held before the faults" + (" and came back" if due else ""))
     return ", ".join(held)
 
 
@@ -80,11 +100,52 @@ def _failures(gates: Sequence[GateResult]) -> Iterator[str]:
 
 
 def _measured(gate: GateResult) -> str:
-    if gate.value is None:
+    return _said(gate.value, gate.unit)
+
+
+def _said(value: float | None, unit: str) -> str:
+    if value is None:
         return "nothing"
-    if gate.unit == "share":
-        return f"{gate.value:.2%}"
-    return f"{gate.value:.1f}/s" if gate.unit == "per_s" else f"{gate.value:.3f} s"
+    if unit == "share":
+        return f"{value:.2%}"
+    return f"{value:.1f}/s" if unit == "per_s" else f"{value:.3f} s"
+
+
+def _abortion(aborted: Aborted | None) -> Iterator[str]:
+    if aborted is not None and not aborted.doubt:
+        yield _ended(aborted)
+
+
+def _doubtful_abortion(aborted: Aborted | None) -> Iterator[str]:
+    if aborted is not None and aborted.doubt:
+        yield f"{_ended(aborted)}, but the load generator cannot be trusted there: {aborted.doubt}"
+
+
+def _ended(aborted: Aborted) -> str:
+    seen = _said(aborted.value, aborted.unit)
+    return f"aborted: {aborted.text}, seen {seen} at {aborted.at_s:.1f} s"
+
+
+def _not_back(steady: Sequence[SteadyResult]) -> Iterator[str]:
+    for state in steady:
+        if state.after == "not back":
+            yield (
+                f"the steady state did not come back within {state.back_within_s:g} s of the last fault: "
+                f"{state.text} (seen {_said(state.after_value, state.unit)})"
+            )
+
+
+def _not_steady(steady: Sequence[SteadyResult]) -> Iterator[str]:
+    for state in steady:
+        if state.before == "broken":
+            yield (
+                f"the steady state did not hold before the first fault: {state.text} "
+                f"(seen {_said(state.before_value, state.unit)}); nothing was injected"
+            )
+        elif state.before == "unknown":
+            yield f"the steady state before the faults is unknown: {state.text} ({state.reason})"
+        elif state.after == "unknown":
+            yield f"the steady state after the faults is unknown: {state.text} ({state.reason})"
 
 
 def _doubts(
@@ -99,7 +160,8 @@ def _doubts(
     if not any(stage.sent for stage in validity):
         yield "no samples: no arrival was sent"
     for fault in faults:
-        yield from _fault_doubts(fault)
+        if not fault.is_sound:
+            yield from _fault_doubts(fault)
     yield from _unknowns(invariants, gates)
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +28,7 @@ class Condition:
     comparator: str  # <, <=, >, >=
     limit: float
     for_s: float = 0.0
+
+    def is_met(self, value: float | None) -> bool:
+        """Whether a value is as it asks; nothing measured is not."""
+        return value is not None and COMPARE[self.comparator](value, self.limit)

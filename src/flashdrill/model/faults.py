@@ -9,6 +9,7 @@ from typing import Any
 
 from flashdrill.model.blast_radius import BlastRadius
 from flashdrill.model.condition import Condition
+from flashdrill.model.steady_state import SteadyState
 from flashdrill.model.trouble import FaultImpact
 
 
@@ -63,6 +64,8 @@ class FaultPlan:
     description: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict)
     blast_radii: tuple[BlastRadius, ...] = ()
+    steady_states: tuple[SteadyState, ...] = ()
+    aborts: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

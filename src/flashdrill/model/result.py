@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from flashdrill.model.faults import FaultRecord
+from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.model.trouble import ErrorKind, SlowOperation
 
 
@@ -179,3 +180,5 @@ class RunResult:
     events: tuple[Mapping[str, Any], ...] = field(default=())
     errors: tuple[ErrorKind, ...] = ()  # most answers first
     slowest: tuple[SlowOperation, ...] = ()  # slowest first
+    steady_state: tuple[SteadyResult, ...] = ()  # one for each condition
+    aborted: Aborted | None = None

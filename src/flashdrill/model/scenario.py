@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flashdrill.model.condition import Condition
+from flashdrill.model.steady_state import SteadyState
+
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
@@ -107,6 +110,8 @@ class Scenario:
     backend: Mapping[str, object] = field(default_factory=dict)
     chaos: tuple[Path, ...] = ()  # plans that the scenario names itself
     parameters: Mapping[str, object] = field(default_factory=dict)  # read by the locustfile
+    steady_state: SteadyState | None = None
+    aborts: tuple[Condition, ...] = ()
 
     @property
     def duration_s(self) -> float:

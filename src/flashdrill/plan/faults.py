@@ -15,6 +15,7 @@ from flashdrill.plan.planned import Draft
 from flashdrill.plan.shapes import Listing, Number, Text
 from flashdrill.plan.source import read_source
 from flashdrill.plan.stages import NAMED
+from flashdrill.plan.steady_state import FIELDS as SAFEGUARDS
 from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.targets import check_targets
 
@@ -28,6 +29,7 @@ def plan_table(catalogue: Mapping[str, FaultKind]) -> Table:
             "description": Field(Text(), "what it is for", default=""),
             "seed": Field(Number(0, 2**53), "of its random choices; without it the run's"),
             "blast_radius": Field(BLAST_RADIUS, "how much its faults may touch at the same moment"),
+            **SAFEGUARDS,
             "faults": Field(
                 Listing(FaultEntry(catalogue), least=1), "the timetable", is_required=True
             ),
@@ -51,8 +53,15 @@ def load_plan(
     seed = scenario.seed if entry["seed"] is None else entry["seed"]
     draft = Draft(entry["faults"], scenario.stages, seed)
     faults = sorted(draft.faults(), key=lambda fault: (fault.start_s, fault.line))
+    steady_state = entry["steady_state"]
     plan = FaultPlan(
-        entry["name"], path, tuple(faults), entry["description"], seeds={entry["name"]: seed}
+        entry["name"],
+        path,
+        tuple(faults),
+        entry["description"],
+        seeds={entry["name"]: seed},
+        steady_states=(steady_state,) if steady_state else (),
+        aborts=entry["abort"],
     )
     return _limited(plan, entry, draft, targets)
 
@@ -98,4 +107,6 @@ def merge(plans: Sequence[FaultPlan]) -> FaultPlan:
         description=" / ".join(plan.description for plan in plans if plan.description),
         seeds={name: seed for plan in plans for name, seed in plan.seeds.items()},
         blast_radii=tuple(radius for plan in plans for radius in plan.blast_radii),
+        steady_states=tuple(state for plan in plans for state in plan.steady_states),
+        aborts=tuple(condition for plan in plans for condition in plan.aborts),
     )

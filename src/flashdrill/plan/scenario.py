@@ -13,6 +13,7 @@ from flashdrill.plan.recording import TRAFFIC_USE, recorded_stage, stage_without
 from flashdrill.plan.shapes import SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
 from flashdrill.plan.source import did_you_mean, read_source
 from flashdrill.plan.stages import NAMED, STAGE, build_stages
+from flashdrill.plan.steady_state import FIELDS as SAFEGUARDS
 from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.world import WORLD, build_world
 
@@ -61,6 +62,7 @@ SCENARIO = Table(
         "stages": Field(Listing(STAGE, least=1), "the run, one stretch after another"),
         "traffic": Field(TRAFFIC_USE, "recorded arrivals, in the place of stages"),
         "gates": Field(Listing(GateText()), "what must hold, such as p99 < 800ms", default=()),
+        **SAFEGUARDS,
         "limits": Field(LIMITS, "bounds of the generator and of waits"),
     },
 )
@@ -102,6 +104,8 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         backend=entry["backend"],
         chaos=entry["chaos"],
         parameters=entry["parameters"],
+        steady_state=entry["steady_state"],
+        aborts=entry["abort"],
     )
 
 

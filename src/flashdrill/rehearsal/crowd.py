@@ -54,8 +54,9 @@ class Crowd:
             told(line)
 
     async def stop(self) -> None:
-        """End its arrivals and let it write what it has."""
-        await self._stack.stop("crowd", timeout_s=5.0)
+        """End its arrivals and let it write what it has; nothing happens when it is done already."""
+        if self._is_alive():
+            await self._stack.stop("crowd", timeout_s=5.0)
 
     def forget_secret(self) -> None:
         """Remove the specification, which holds the run's signing secret."""

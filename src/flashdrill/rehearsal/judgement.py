@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,15 +21,25 @@ from flashdrill.analysis.impact import with_impact
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.slowest import slowest
+from flashdrill.analysis.steady_state import recovery_span, steady_results
 from flashdrill.analysis.timeline import timeline
-from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, validate
+from flashdrill.analysis.validity import (
+    after_rig_failure,
+    after_stop,
+    cpu_by_stage,
+    doubt_between,
+    tightest_s,
+    validate,
+)
 from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
 from flashdrill.load.schedule import arrivals
+from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.result import Bottleneck, Invariant, RunResult, StageValidity, Timeline
 from flashdrill.model.scenario import Scenario
+from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.topology import SHARDS
@@ -46,9 +56,11 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     validity = _validity(scenario, trace, ops, scheduled)
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants = _invariants(trace, ops)
-    doubts = (trace.problems, trace.was_interrupted, trace.stack_error)
+    steady, aborted = _steady(scenario, trace, ops, faults), _aborted(scenario, trace, ops)
+    problems = [*trace.problems, *_never_looked_at(prepared, ops)]
+    doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
-        verdict=judge(invariants, gates, validity, faults, *doubts),
+        verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted),
         scenario=_scenario(scenario),
         chaos={"plans": list(prepared.plan_names), "faults": len(prepared.plan.faults)},
         seed=scenario.seed,
@@ -74,6 +86,8 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         events=tuple(trace.fault_events),
         errors=errors_by_kind(ops, in_force, trace.t0_ns),
         slowest=slowest(ops, in_force, trace.t0_ns),
+        steady_state=steady,
+        aborted=aborted,
     )
 
 
@@ -82,10 +96,48 @@ def _validity(
 ) -> tuple[StageValidity, ...]:
     cpu = dict(cpu_by_stage(trace.seconds))
     validity = validate(ops, scenario.stages, scenario.gates, scheduled, cpu)
+    if trace.stopped_s is not None:
+        validity = after_stop(validity, scenario.stages, trace.stopped_s)
     if not trace.rig_failed_ns:
         return validity
     since_s = (trace.rig_failed_ns - trace.t0_ns) / 1e9
     return after_rig_failure(validity, scenario.stages, since_s, trace.rig_failure)
+
+
+def _steady(
+    scenario: Scenario, trace: Trace, ops: pa.Table, faults: tuple[FaultRecord, ...]
+) -> tuple[SteadyResult, ...]:
+    span = recovery_span(trace.steady, faults)
+    doubt = _doubt(scenario, trace, ops, *span) if span else ""
+    return steady_results(trace.steady, faults, trace.aborted is not None, doubt)
+
+
+def _aborted(scenario: Scenario, trace: Trace, ops: pa.Table) -> Aborted | None:
+    found = trace.aborted
+    if found is None:
+        return None
+    return replace(found, doubt=_doubt(scenario, trace, ops, found.from_s, found.at_s))
+
+
+def _doubt(scenario: Scenario, trace: Trace, ops: pa.Table, from_s: float, to_s: float) -> str:
+    """Why the crowd cannot be trusted between two moments, or nothing."""
+    limits = [
+        limit_s
+        for stage in scenario.stages
+        if stage.start_s < to_s
+        and stage.end_s > from_s
+        and (limit_s := tightest_s(scenario.gates, stage.name)) is not None
+    ]
+    span_ns = (trace.t0_ns + round(moment_s * 1e9) for moment_s in (from_s, to_s))
+    return doubt_between(ops, min(limits, default=None), *span_ns)
+
+
+def _never_looked_at(prepared: Prepared, ops: pa.Table) -> Iterator[str]:
+    """An abort condition on an operation that never came has guarded nothing."""
+    kinds = set(ops.column("kind").unique().to_pylist())
+    for condition in (*prepared.scenario.aborts, *prepared.plan.aborts):
+        if condition.operation and condition.operation not in kinds:
+            yield f"abort has guarded nothing: no {condition.operation} ended ({condition.text})"
 
 
 def _bottleneck(

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from flashdrill.analysis.gates import COMPARE
 from flashdrill.load.buckets import quantile_s
 from flashdrill.model.condition import Condition
 
@@ -87,11 +86,6 @@ def measured(seconds: Iterable[Second], condition: Condition) -> float | None:
     return total.value(condition.metric, length_s) if length_s else None
 
 
-def holds(value: float | None, condition: Condition) -> bool:
-    """Whether a value makes a condition true; nothing measured does not."""
-    return value is not None and COMPARE[condition.comparator](value, condition.limit)
-
-
 class LiveNumbers:
     """Takes in the seconds of a load of `load_s` seconds, and answers conditions; what comes later is not looked at."""
 
@@ -124,22 +118,22 @@ class LiveNumbers:
             if second.start_s >= start_s - JITTER_S and second.end_s <= end_s + JITTER_S
         ]
 
-    def window(self, condition: Condition) -> list[Second]:
-        """The last seconds that a condition is about, oldest first; empty when the load is not as old as that."""
+    def window(self, length_s: float) -> list[Second]:
+        """The last seconds that make up so much (at least one), oldest first; empty when there are not as many yet."""
         taken: list[Second] = []
-        length_s = 0.0
+        missing_s = length_s
         for second in reversed(self._seconds):
             taken.insert(0, second)
-            length_s += second.length_s
-            if length_s >= condition.for_s - JITTER_S * len(taken):
+            missing_s -= second.length_s
+            if missing_s <= JITTER_S * len(taken):
                 return taken
         return []
 
     def is_true(self, condition: Condition) -> bool:
         """Whether a condition has held for as long as it asks, up to the last second."""
-        window = self.window(condition)
+        window = self.window(condition.for_s)
         return bool(window) and all(
-            holds(measured([second], condition), condition) for second in window
+            condition.is_met(measured([second], condition)) for second in window
         )
 
     async def until(self, condition: Condition) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flashdrill.chaos.fault import Fault
@@ -15,6 +15,7 @@ from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.rehearsal.adoption import adopt
+from flashdrill.rehearsal.lookout import check_time_to_look
 from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.backend import check_settings
 from flashdrill.stack.provisions import NOTHING, Provisions
@@ -58,6 +59,8 @@ def prepare(order: Order) -> Prepared:
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
     plan = merge(plans)
+    for each in plans:
+        check_time_to_look(scenario, replace(each, steady_states=plan.steady_states))
     return Prepared(
         order=order,
         scenario=scenario,

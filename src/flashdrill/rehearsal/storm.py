@@ -16,6 +16,7 @@ from flashdrill.rehearsal import rig
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.live_numbers import LiveNumbers
+from flashdrill.rehearsal.lookout import Lookout
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.service import service_now
 from flashdrill.rehearsal.topology import SHARDS, targets
@@ -38,6 +39,7 @@ async def storm(
     crowd = Crowd(prepared.scenario, stack, folder)
     journal = Journal(folder.journal)
     numbers = LiveNumbers(prepared.scenario.duration_s)
+    lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
     chaos = _chaos(prepared, stack, journal, trace, watcher, numbers)
     samplers = _samplers(stack)
     try:
@@ -49,8 +51,8 @@ async def storm(
             group.create_task(samplers.run())
             watching = group.create_task(rig.watch(stack, trace))
             try:
-                ears = _Ears(prepared, chaos, samplers.table, trace, watcher, numbers)
-                await _load_under_faults(crowd, chaos, trace, ears)
+                ears = _Ears(prepared, chaos, samplers.table, trace, watcher, numbers, lookout)
+                await _load_under_faults(crowd, chaos, trace, ears, lookout, watcher)
             finally:
                 watching.cancel()
                 samplers.stop()
@@ -62,15 +64,45 @@ async def storm(
         journal.close()
 
 
-async def _load_under_faults(crowd: Crowd, chaos: Chaos, trace: Trace, ears: _Ears) -> None:
+async def _load_under_faults(
+    crowd: Crowd, chaos: Chaos, trace: Trace, ears: _Ears, lookout: Lookout, watcher: Watcher
+) -> None:
     """Both at once; the faults get some time after the load, then they are healed all the same."""
     async with asyncio.TaskGroup() as group:
-        breaking = group.create_task(chaos.run(trace.t0_ns / 1e9))
+        breaking = group.create_task(_break(chaos, trace, lookout))
+        ending = group.create_task(_end_early(crowd, chaos, lookout, breaking, trace, watcher))
         await crowd.follow(ears.hear)
+        lookout.over()
+        if not lookout.must_stop.is_set():
+            ending.cancel()
         await asyncio.wait({breaking}, timeout=HEAL_TIMEOUT_S)
         if not breaking.done():
             trace.problems.append(f"faults were not healed within {HEAL_TIMEOUT_S:.0f} s")
             breaking.cancel()
+
+
+async def _break(chaos: Chaos, trace: Trace, lookout: Lookout) -> None:
+    """The timetable, once the steady state has been seen to hold."""
+    if await lookout.may_begin():
+        await chaos.run(trace.t0_ns / 1e9)
+
+
+async def _end_early(
+    crowd: Crowd,
+    chaos: Chaos,
+    lookout: Lookout,
+    breaking: asyncio.Task[None],
+    trace: Trace,
+    watcher: Watcher,
+) -> None:
+    """When the lookout says so: no more faults, all healed, and nobody comes any more."""
+    await lookout.must_stop.wait()
+    why = f"aborted: {trace.aborted.text}" if trace.aborted else "the steady state does not hold"
+    watcher.phase(f"{why}; healing, and stopping the load")
+    breaking.cancel()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(chaos.heal_all())
+        group.create_task(crowd.stop())
 
 
 async def _leave(crowd: Crowd, chaos: Chaos, stack: Stack) -> None:
@@ -134,6 +166,7 @@ class _Ears:
         trace: Trace,
         watcher: Watcher,
         numbers: LiveNumbers,
+        lookout: Lookout,
     ) -> None:
         self._total_s = prepared.scenario.duration_s
         self._chaos = chaos
@@ -141,13 +174,15 @@ class _Ears:
         self._trace = trace
         self._watcher = watcher
         self._numbers = numbers
+        self._lookout = lookout
 
     def hear(self, line: dict[str, Any]) -> None:
         """One line of live.jsonl."""
         match line.get("event"):
             case "second":
                 self._trace.seconds.append({k: v for k, v in line.items() if k != "operations"})
-                self._numbers.take(line)
+                if second := self._numbers.take(line):
+                    self._lookout.take(second)
                 self._watcher.second(self._live(line))
             case "done":
                 self._trace.crowd = line

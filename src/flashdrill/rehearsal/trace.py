@@ -8,6 +8,7 @@ from typing import Any
 
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.reads import FinalReads
+from flashdrill.model.steady_state import Aborted, Watched
 from flashdrill.observe.samples import SampleTable
 
 
@@ -29,5 +30,10 @@ class Trace:
     problems: list[str] = field(default_factory=list)  # what makes the run inconclusive
     rig_failed_ns: int = 0  # since when the rig itself could not be trusted; 0: it always could
     rig_failure: str = ""
+    steady: list[Watched] = field(default_factory=list)
+    aborted: Aborted | None = None
+    stopped_s: float | None = (
+        None  # when flashdrill itself ended the load early, since the run's start
+    )
     stack_error: str = ""
     was_interrupted: bool = False
