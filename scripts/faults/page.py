@@ -43,7 +43,7 @@ INTRO = """\
 Every kind of fault that a plan can use. Each was injected on the reference stack, one at a time, without a crowd; its
 effect was looked for, it was healed, and the healing was checked; the figures are what was seen. The plan is
 [`chaos/plans/every_fault.yaml`](../chaos/plans/every_fault.yaml), the keys of each kind are in
-[the reference](reference/plan.md#kinds), and how a plan says when is in [timetable](timetable.md).
+[the reference](reference/plan.md#kinds), and how a plan says when is in [timetable](concepts/timetable.md).
 
 `make bench-faults` does it again and writes this page. `tests/services/test_every_fault.py` does it with each
 injection sabotaged (it must come out as not seen: a run with such a fault is inconclusive) and with each healing

@@ -114,7 +114,7 @@ class HttpFault(EdgeFault):
         self._answers.clear()
         self._controls.clear()
         evidence = await counted(ctx, await super().observe(ctx, baseline))
-        return replace(evidence, measurements={**evidence.measurements, **self.told(baseline)})
+        return replace(evidence, measurements={**self.told(baseline), **evidence.measurements})
 
     def told(self, before: Baseline) -> dict[str, Any]:
         """The canaries of this observation in numbers."""
