@@ -162,8 +162,8 @@ def test_the_summary_follows_its_own_schema_and_key_order(tmp_path: Path) -> Non
     document = json.loads(path.read_text())
     jsonschema.validate(document, summary_schema())
     wanted = (
-        "schema verdict reasons exit_code scenario chaos seed started_at duration_s load stages faults audit "
-        "bottleneck capacity gates validity environment"
+        "schema verdict reasons exit_code scenario chaos seed started_at duration_s load stages faults "
+        "steady_state aborted audit bottleneck capacity gates validity environment"
     )
     assert list(document) == wanted.split()
     assert document["audit"]["invariants"][0]["examples"] == ["ab12"]

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flashdrill.cli.console import can_link
+from flashdrill.model.faults import FaultRecord
 from flashdrill.model.result import (
     Conclusion,
     GateResult,
@@ -26,6 +27,7 @@ from flashdrill.model.result import (
 )
 from flashdrill.rehearsal.watcher import Finished
 from flashdrill.report.next_steps import next_steps
+from flashdrill.report.steady_state import moment, sentence, tone
 from flashdrill.report.wording import count, measured, printable, seconds
 
 COLORS = {Conclusion.PASS: "green", Conclusion.FAIL: "red"}
@@ -55,6 +57,7 @@ def _parts(finished: Finished, console: Console) -> Iterator[RenderableType]:
     if result.faults:
         yield faults_table(result)
     yield from _invariants(result, wraps=wraps)
+    yield from _steady(result, wraps=wraps)
     yield from _gates(result, wraps=wraps)
     if orders := _orders(result):
         yield _orders_line(orders, wraps=wraps)
@@ -88,13 +91,29 @@ def faults_table(result: RunResult) -> Table:
     for fault in result.faults:
         table.add_row(
             Text(fault.id),
-            Text(f"{fault.kind} on {fault.target}"),
-            Text("yes") if fault.effect_observed else Text("NO", "bold yellow"),
+            Text(", ".join(filter(None, (f"{fault.kind} on {fault.target}", moment(fault))))),
+            _observed(fault),
             Text("yes") if fault.healed else Text("NO", "bold red"),
             "–" if fault.detect_s is None else f"after {seconds(fault.detect_s)}",
             "–" if fault.recover_s is None else f"after {seconds(fault.recover_s)}",
         )
     return table
+
+
+def _observed(fault: FaultRecord) -> Text:
+    if not fault.was_due:
+        return Text("not due")
+    return Text("yes") if fault.effect_observed else Text("NO", "bold yellow")
+
+
+def _steady(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
+    """A line for each condition of the steady state."""
+    if not result.steady_state:
+        return
+    well = sum(tone(state) == "holds" for state in result.steady_state)
+    yield _field("steady", f"{well} of {len(result.steady_state)} as before")
+    for state in result.steady_state:
+        yield _hanging("  ", Text(f"{state.text}: {sentence(state)}"), wraps=wraps)
 
 
 def _bullets(lines: tuple[str, ...], *, wraps: bool) -> Iterator[RenderableType]:

@@ -61,7 +61,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
         verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted),
-        scenario=_scenario(scenario),
+        scenario=_scenario(prepared),
         chaos={"plans": list(prepared.plan_names), "faults": len(prepared.plan.faults)},
         seed=scenario.seed,
         started_at=began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -152,6 +152,11 @@ def _bottleneck(
         validity,
         _cpu(trace.samples, scenario, trace.t0_ns, cpu_by_stage(trace.seconds)),
     )
+    if trace.stopped_s is not None:
+        sentence = (
+            f"No bottleneck is named: the load was ended {trace.stopped_s:.1f} s after its start."
+        )
+        return replace(found, named=None, sentence=sentence, remedy="")
     if not trace.rig_failed_ns:
         return found
     sentence = f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
@@ -202,13 +207,16 @@ def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
     )
 
 
-def _scenario(scenario: Scenario) -> dict[str, Any]:
+def _scenario(prepared: Prepared) -> dict[str, Any]:
+    scenario = prepared.scenario
+    aborts = (*scenario.aborts, *prepared.plan.aborts)
     return {
         "name": scenario.name,
         "description": scenario.description,
         "time_scale": scenario.time_scale,
         "duration_s": scenario.duration_s,
         "gates": [gate.text for gate in scenario.gates],
+        "aborts": [condition.text for condition in aborts],
         "backend": dict(scenario.backend),
     }
 

@@ -27,7 +27,7 @@ LOOK_S = 10.0
 """The longest time before the first fault that it is judged by."""
 LEAD_S = 2.0
 """Kept free before the first fault: its baseline, and the time until the crowd's last second is heard."""
-LEAST_S = WARM_UP_S + 1.0 + LEAD_S
+LEAST_S = WARM_UP_S + 2.0 + LEAD_S
 """The earliest start of a fault with which there is something to judge by."""
 WINDOW_S = 3.0
 """Afterwards it holds again when so many seconds together say so, or as many as the condition's `for`."""

@@ -129,6 +129,8 @@ def _invariant(invariant: Invariant) -> tuple[str, str]:
 
 
 def _fault(fault: FaultRecord) -> tuple[str, str]:
+    if not fault.was_due:
+        return "not due", fault.error
     if not fault.effect_observed:
         return "not observed", fault.error
     return ("proven" if fault.healed else "not healed"), fault.error

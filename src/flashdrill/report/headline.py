@@ -44,6 +44,9 @@ def tiles(result: RunResult) -> tuple[Tile, ...]:
 
 
 def _tiles(result: RunResult) -> Iterator[Tile]:
+    if result.aborted is not None:
+        tone = UNSURE if result.aborted.doubt else BAD
+        yield Tile("aborted at", seconds(result.aborted.at_s), result.aborted.text, tone)
     if result.invariants:
         yield _invariants(result)
     whole = whole_run(result.operations)
@@ -54,7 +57,7 @@ def _tiles(result: RunResult) -> Iterator[Tile]:
         yield Tile("errors", share(whole.error_rate), lost, good)
         note = f"median {seconds(whole.response.p50)}, p95 {seconds(whole.response.p95)}"
         yield Tile("response p99", seconds(whole.response.p99), note)
-    if planned(result):
+    if planned(result) > sum(not fault.was_due for fault in result.faults):
         yield from _faults(result)
     if result.validity:
         yield _lateness(result)
@@ -74,8 +77,9 @@ def _invariants(result: RunResult) -> Tile:
 
 
 def _faults(result: RunResult) -> Iterator[Tile]:
-    proven = [fault for fault in result.faults if fault.effect_observed and fault.healed]
-    everything = planned(result)
+    due = [fault for fault in result.faults if fault.was_due]
+    proven = [fault for fault in due if fault.is_sound]
+    everything = planned(result) - (len(result.faults) - len(due))
     tone = GOOD if len(proven) == everything else UNSURE
     value = f"{len(proven)} of {everything}"
     yield Tile("faults proven", value, "took effect and were healed", tone)
@@ -122,4 +126,8 @@ def meaning(result: RunResult) -> str:
     is_violated = any(i.status is InvariantStatus.VIOLATED for i in result.invariants)
     if conclusion is Conclusion.FAIL and is_violated:
         return "The system did what it must never do: an invariant is violated."
+    if conclusion is Conclusion.FAIL and result.aborted is not None and not result.aborted.doubt:
+        return "It was aborted: a condition came true that it must not go on with. What is shown is a part."
+    if conclusion is Conclusion.FAIL and not any(gate.status == "fail" for gate in result.gates):
+        return "The system did not come back to its steady state after the faults."
     return MEANINGS[conclusion]

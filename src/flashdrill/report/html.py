@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from flashdrill.model.result import RunResult
-from flashdrill.report import headline, wording
+from flashdrill.report import headline, steady_state, wording
 from flashdrill.report.lanes import STATE_COLORS
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.panels import panels
@@ -54,6 +54,8 @@ def _environment(templates: Path) -> Environment:
     )
     for name in ("seconds", "share", "count", "measured", "yes", "facts", "impact"):
         environment.filters[name] = getattr(wording, name)
+    for name in ("before", "during", "after", "tone", "aborted", "moment"):
+        environment.filters[name] = getattr(steady_state, name)
     markdown = MarkdownIt("commonmark", {"html": False}).disable("image")  # nothing is fetched
     environment.filters["markdown"] = markdown.render
     return environment

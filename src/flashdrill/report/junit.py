@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from flashdrill.model.result import InvariantStatus, RunResult
+from flashdrill.report.steady_state import aborted, sentence, tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,16 @@ def cases(result: RunResult) -> Iterator[Case]:
         )
         yield Case("gates", gate.text, bad, f"{value}; {gate.reason}".rstrip("; "))
     for fault in result.faults:
-        proven = fault.effect_observed and fault.healed
         what = fault.error or ("effect not observed" if not fault.effect_observed else "not healed")
-        yield Case("faults", fault.id, "" if proven else "error", "" if proven else what)
+        yield Case("faults", fault.id, *(("", "") if fault.is_sound else ("error", what)))
+    for state in result.steady_state:
+        bad = {"violated": "failure", "unknown": "error"}.get(tone(state), "")
+        yield Case(
+            "steady state", state.text, bad, f"{sentence(state)}; {state.reason}".rstrip("; ")
+        )
+    if result.aborted is not None:
+        bad = "error" if result.aborted.doubt else "failure"
+        yield Case("abort", result.aborted.text, bad, aborted(result.aborted))
     for stage in result.validity:
         yield Case(
             "validity", stage.stage, "" if stage.is_valid else "error", "; ".join(stage.reasons)

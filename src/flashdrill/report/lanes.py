@@ -120,7 +120,7 @@ def of_stages_and_faults(
 ) -> list[Bar]:
     """The timetable: when each stage and each fault was. A fault whose effect was not seen is hatched."""
     bars = [_stage(stage, shade) for stage, shade in zip(stages, _shades(), strict=False)]
-    return bars + [_fault(fault) for fault in faults]
+    return bars + [_fault(fault) for fault in faults if fault.was_due]
 
 
 def _stage(stage: Mapping[str, Any], shade: str) -> Bar:

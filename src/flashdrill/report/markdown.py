@@ -8,6 +8,7 @@ from pathlib import Path
 from flashdrill.model.result import RunResult
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
+from flashdrill.report.steady_state import after, before, during, moment
 from flashdrill.report.tables import plain, plain_table
 from flashdrill.report.wording import count, impact, measured, seconds, share, yes
 
@@ -27,6 +28,7 @@ def lines(result: RunResult) -> Iterator[str]:
     yield f"**Bottleneck:** {plain(result.bottleneck.sentence)}"
     yield ""
     yield from _invariants(result)
+    yield from _steady(result)
     yield from _faults(result)
     yield from _errors(result)
     yield from _operations(result)
@@ -42,6 +44,17 @@ def _invariants(result: RunResult) -> Iterator[str]:
         ("gate", "answer", "measured"),
         ((f"`{g.text}`", g.status, measured(g.value, g.unit)) for g in result.gates),
     )
+
+
+def _steady(result: RunResult) -> Iterator[str]:
+    if result.steady_state:
+        yield from plain_table(
+            ("steady state", "before", "while faults were in force", "after", "note"),
+            (
+                (f"`{s.text}`", before(s), during(s), after(s), s.reason)
+                for s in result.steady_state
+            ),
+        )
 
 
 def _faults(result: RunResult) -> Iterator[str]:
@@ -61,10 +74,10 @@ def _faults(result: RunResult) -> Iterator[str]:
         (
             (
                 fault.id,
-                f"{fault.kind} on {fault.target}",
+                "; ".join(filter(None, (f"{fault.kind} on {fault.target}", moment(fault)))),
                 f"{fault.start_s:.1f} s",
                 f"{fault.end_s:.1f} s",
-                yes(fault.effect_observed),
+                yes(fault.effect_observed) if fault.was_due else "not due",
                 yes(fault.healed),
                 seconds(fault.detect_s),
                 seconds(fault.degrade_s),

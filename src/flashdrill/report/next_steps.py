@@ -15,6 +15,7 @@ from flashdrill.model.result import (
     InvariantStatus,
     RunResult,
 )
+from flashdrill.model.steady_state import Aborted
 
 MOST_STEPS = 4
 MOST_OF_A_KIND = 2
@@ -59,6 +60,8 @@ def _after_stack_failure(result: RunResult) -> Iterator[Step]:
 def _after_failure(result: RunResult) -> Iterator[Step]:
     yield from _violations(result)
     failed = [gate for gate in result.gates if gate.status == "fail"]
+    if result.aborted is not None and not result.aborted.doubt:
+        yield from _aborted(result.aborted, result)
     if failed and result.faults:
         yield Step(
             f"{_where(failed[0], result)} Run without faults: is it the load, or the fault?",
@@ -82,7 +85,15 @@ def _after_failure(result: RunResult) -> Iterator[Step]:
 
 def _after_doubt(result: RunResult) -> Iterator[Step]:
     yield from _unproven(result)
-    late = next((stage for stage in result.validity if not stage.is_valid), None)
+    broken = next((state for state in result.steady_state if state.before == "broken"), None)
+    if broken is not None:
+        yield Step(
+            f"`{broken.text}` does not hold without any fault: see how it goes through a whole run, or change it.",
+            _without_faults(result),
+        )
+    was_ended = broken is not None or result.aborted is not None
+    invalid = (stage for stage in result.validity if not stage.is_valid and not was_ended)
+    late = next(invalid, None)
     if late is not None:
         yield Step(
             f"In {late.stage} the figures cannot be trusted ({'; '.join(late.reasons)}). "
@@ -130,7 +141,7 @@ def _violations(result: RunResult) -> Iterator[Step]:
 
 
 def _unproven(result: RunResult) -> Iterator[Step]:
-    doubtful = [fault for fault in result.faults if not (fault.effect_observed and fault.healed)]
+    doubtful = [fault for fault in result.faults if not fault.is_sound]
     for fault in doubtful[:MOST_OF_A_KIND]:
         yield Step(
             f"Fault {fault.id} {_lack(fault)}: see each of its steps.",
@@ -141,6 +152,16 @@ def _unproven(result: RunResult) -> Iterator[Step]:
 def _lack(fault: FaultRecord) -> str:
     what = "was not seen to take effect" if not fault.effect_observed else "was not healed"
     return f"{what} ({fault.error})" if fault.error else what
+
+
+def _aborted(aborted: Aborted, result: RunResult) -> Iterator[Step]:
+    said = f"`{aborted.text}` ended the run at {aborted.at_s:.1f} s."
+    if result.faults:
+        question = "Run without faults: is it the load, or the fault?"
+        yield Step(f"{said} {question}", _without_faults(result))
+    else:
+        log = f"tail -n 40 {_quoted(result, 'logs', 'backend.log')}"
+        yield Step(f"{said} No fault was made: the service's own log may say more.", log)
 
 
 def _where(gate: GateResult, result: RunResult) -> str:

@@ -22,6 +22,7 @@ class RunScenario(msgspec.Struct, frozen=True):
     time_scale: float = 1.0
     duration_s: float = 0.0
     gates: tuple[str, ...] = ()
+    aborts: tuple[str, ...] = ()
     backend: Mapping[str, Any] = {}
 
 

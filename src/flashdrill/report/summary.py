@@ -17,6 +17,7 @@ from flashdrill.model.result import (
     RunResult,
     StageValidity,
 )
+from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.report.meanings import MEANINGS
 from flashdrill.report.parts import PARTS
 
@@ -47,6 +48,8 @@ class Summary(msgspec.Struct, frozen=True):
     load: Mapping[str, Any]
     stages: tuple[Mapping[str, Any], ...]
     faults: tuple[FaultRecord, ...]
+    steady_state: tuple[SteadyResult, ...]
+    aborted: Aborted | None
     audit: Audit
     bottleneck: Bottleneck
     capacity: Mapping[str, Any]
@@ -75,6 +78,8 @@ def summarise(result: RunResult) -> Summary:
         },
         stages=result.stages,
         faults=result.faults,
+        steady_state=result.steady_state,
+        aborted=result.aborted,
         audit=Audit(
             invariants=result.invariants,
             drain_s=result.audit.get("drain_s"),
