@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak bench-faults bench-toxiproxy clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak bench-faults bench-toxiproxy bench-edge clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ soak: $(STAMP)  ## Kill the backend 20 times under load with the queue in use; n
 
 bench-faults: $(STAMP)  ## Inject every fault for real, one at a time; writes docs/faults.md, and ends in one line of JSON.
 	@$(BIN)/python -m scripts.bench_faults --keep
+
+bench-edge: $(STAMP)  ## Measure what the edge costs; ends in one line of JSON.
+	@$(BIN)/python -m scripts.bench_edge
 
 bench-toxiproxy: $(STAMP)  ## Compare the embedded Toxiproxy server's speed with the real one's; ends in one line of JSON.
 	@$(BIN)/python -m scripts.bench_toxiproxy
