@@ -19,8 +19,7 @@ from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
 from flashdrill.model.faults import FaultPlan, FaultRecord, PlannedFault
 from flashdrill.model.journal import Journal
-from flashdrill.rehearsal.topology import targets
-from flashdrill.stack.embedded import Stack
+from flashdrill.rehearsal.topology import Breakable, targets
 
 SABOTAGED_HEAL_S = 2.5
 """How long a healing that does nothing is waited for."""
@@ -49,7 +48,7 @@ class Proof:
 
 async def prove(
     planned: PlannedFault,
-    stack: Stack,
+    stack: Breakable,
     kinds: Mapping[str, type[Fault]],
     journal: Journal,
     *,
@@ -77,7 +76,7 @@ async def prove(
 
 
 def chaos_on(
-    stack: Stack,
+    stack: Breakable,
     plan: FaultPlan,
     kinds: Mapping[str, type[Fault]],
     journal: Journal,

@@ -4,20 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from flashdrill.chaos.fault import Fault
-from flashdrill.chaos.target import Target
+from flashdrill.chaos.target import ProcessControl, Target
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
 from flashdrill.plan.faults import check_plan
 from flashdrill.plan.known import known_faults
-from flashdrill.stack.embedded import Stack
 from flashdrill.stack.provisions import NOTHING, Provisions
 from flashdrill.stack.services import SHARDS, proxies
+from flashdrill.stack.stack import ProxyAddress
 
-__all__ = ["SHARDS", "provisions", "provisions_of", "target_names", "targets"]
+__all__ = ["SHARDS", "Breakable", "provisions", "provisions_of", "target_names", "targets"]
 
 KINDS: dict[str, frozenset[str]] = {proxy.name: proxy.kinds for proxy in proxies()}
+
+
+class Breakable(ProcessControl, Protocol):
+    """A stack as faults need it: one of our own, or one that is up."""
+
+    @property
+    def proxies(self) -> Mapping[str, ProxyAddress]:
+        """By name."""
+        ...
+
+    @property
+    def toxiproxy_url(self) -> str:
+        """Toxiproxy's HTTP API."""
+        ...
+
+    @property
+    def edge_url(self) -> str:
+        """The edge's control API; empty when there is no edge."""
+        ...
+
+    @property
+    def log_dir(self) -> Path:
+        """Where logs go."""
+        ...
+
+    @property
+    def queue_dir(self) -> Path:
+        """The service's queue."""
+        ...
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether that is a file system of its own."""
+        ...
+
+    @property
+    def clock_file(self) -> Path | None:
+        """What the service's clock is set by."""
+        ...
+
+    @property
+    def settings_path(self) -> Path:
+        """The service's settings file."""
+        ...
+
+    def dsn(self, shard: int, direct: bool = True) -> str:
+        """How to connect to a shard, past its proxy or through it."""
+        ...
 
 
 def target_names() -> dict[str, frozenset[str]]:
@@ -25,12 +74,12 @@ def target_names() -> dict[str, frozenset[str]]:
     return dict(KINDS)
 
 
-def targets(stack: Stack) -> dict[str, Target]:
+def targets(stack: Breakable) -> dict[str, Target]:
     """The targets with the addresses of a stack that runs."""
     return {name: _target(name, kinds, stack) for name, kinds in KINDS.items()}
 
 
-def _target(name: str, kinds: frozenset[str], stack: Stack) -> Target:
+def _target(name: str, kinds: frozenset[str], stack: Breakable) -> Target:
     proxy = stack.proxies[name]
     is_service = name == "backend"
     return Target(

@@ -1,4 +1,4 @@
-"""The harness's side of the guardian: an asyncio client that speaks to it over its pipes."""
+"""The harness's side of the guardian: an asyncio client that speaks to it over its pipes, or over its socket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class Command:
         }
 
 
-class _Lines(asyncio.Protocol):
+class Lines(asyncio.Protocol):
     """What the guardian says: replies go to who waits for them, exits are noted."""
 
     def __init__(self) -> None:
@@ -63,11 +64,13 @@ class _Lines(asyncio.Protocol):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
+        """Take in whole lines."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             self._hear(json.loads(line))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody answers any more, and nothing of it runs."""
         if not self.ended.done():
             self.ended.set_result(None)
         for future in self.replies.values():
@@ -95,6 +98,9 @@ class _Lines(asyncio.Protocol):
             # Noted here, not by the waiter: the exit may stand in the next line.
             if message["ok"] and "pid" in message and "name" in message:
                 self.started(message["name"], message["pid"])
+            for row in message.get("processes", ()):  # of a status: those of other clients, too
+                if row["name"] not in self.pids:
+                    self.started(row["name"], row["pid"])
             reply.set_result(message)
 
 
@@ -105,49 +111,12 @@ def _gone() -> StackError:
     )
 
 
-class Guardian:
-    """A running guardian. Everything that it started ends with it, and it ends with this process."""
+class Client(ABC):
+    """Commands to a guardian, and what it tells; subclasses say how it is reached."""
 
-    def __init__(self, process: subprocess.Popen[bytes], lines: _Lines) -> None:
-        self._process = process
+    def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._numbers = iter(range(1, sys.maxsize))
-        self._reader: asyncio.ReadTransport | None = None
-
-    @classmethod
-    async def start(
-        cls,
-        journal: Path,
-        *,
-        log: Path,
-        cleanup: Sequence[Path] = (),
-        socket: Path | None = None,
-    ) -> Guardian:
-        """Start a guardian that heals from `journal` and removes the folders of `cleanup` at its end.
-
-        Its errors go to `log`; with `socket` it also takes commands there.
-        """
-        argv = [sys.executable, "-P", "-m", "flashdrill.stack.guardian", "--journal", str(journal)]
-        for folder in cleanup:
-            argv += ["--cleanup", str(folder)]
-        argv += [] if socket is None else ["--socket", str(socket)]
-        process = _launch(argv, log)
-        lines = _Lines()
-        guardian = cls(process, lines)
-        try:
-            guardian._reader, _ = await asyncio.get_running_loop().connect_read_pipe(
-                lambda: lines, process.stdout
-            )
-            await guardian._ask("status", limit_s=START_TIMEOUT_S)
-        except BaseException:
-            await guardian.shutdown()
-            raise
-        return guardian
-
-    @property
-    def own_pid(self) -> int:
-        """The guardian's own process."""
-        return self._process.pid
 
     @property
     def processes(self) -> dict[str, int]:
@@ -206,6 +175,90 @@ class Guardian:
         """What the guardian knows: its pid and `processes` with name, pid, kind and state."""
         return await self._ask("status")
 
+    def _exit(self, name: str) -> asyncio.Future[int]:
+        future = self._lines.exits.get(name)
+        if future is None:
+            raise StackError(f"{name} was never started")
+        return future
+
+    async def _within(self, future: asyncio.Future[int], name: str, timeout_s: float) -> int:
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+        except TimeoutError:
+            raise StackError(f"{name} did not end within {timeout_s:g} s") from None
+
+    async def _ask(
+        self, command: str, *, limit_s: float = REPLY_TIMEOUT_S, check: bool = True, **fields: Any
+    ) -> dict[str, Any]:
+        if self._lines.ended.done():
+            raise _gone()
+        number = next(self._numbers)
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._lines.replies[number] = future
+        line = json.dumps({"id": number, "cmd": command, **fields}).encode() + b"\n"
+        try:
+            self._write(line)
+            reply = await asyncio.wait_for(future, limit_s)
+        except (BrokenPipeError, ValueError):
+            # The other pipe ends in a moment: then what is known of its processes is settled too.
+            await asyncio.wait({self._lines.ended}, timeout=REPLY_TIMEOUT_S)
+            raise _gone() from None
+        except TimeoutError:
+            raise StackError(f"the guardian did not answer {command} in {limit_s:g} s") from None
+        finally:
+            self._lines.replies.pop(number, None)
+        if check and not reply["ok"]:
+            raise refusal(str(fields.get("name", command)), reply)
+        return reply
+
+    @abstractmethod
+    def _write(self, line: bytes) -> None:
+        """Send a line. Raises BrokenPipeError, or ValueError, when there is no way to the guardian any more."""
+
+
+class Guardian(Client):
+    """A running guardian. Everything that it started ends with it, and it ends with this process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lines: Lines) -> None:
+        super().__init__(lines)
+        self._process = process
+        self._reader: asyncio.ReadTransport | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        journal: Path,
+        *,
+        log: Path,
+        cleanup: Sequence[Path] = (),
+        socket: Path | None = None,
+    ) -> Guardian:
+        """Start a guardian that heals from `journal` and removes the folders of `cleanup` at its end.
+
+        Its errors go to `log`; with `socket` it also takes commands there.
+        """
+        argv = [sys.executable, "-P", "-m", "flashdrill.stack.guardian", "--journal", str(journal)]
+        for folder in cleanup:
+            argv += ["--cleanup", str(folder)]
+        argv += [] if socket is None else ["--socket", str(socket)]
+        process = _launch(argv, log)
+        lines = Lines()
+        guardian = cls(process, lines)
+        try:
+            guardian._reader, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: lines, process.stdout
+            )
+            await guardian._ask("status", limit_s=START_TIMEOUT_S)
+        except BaseException:
+            await guardian.shutdown()
+            raise
+        return guardian
+
+    @property
+    def own_pid(self) -> int:
+        """The guardian's own process."""
+        return self._process.pid
+
     async def detach(self) -> None:
         """Leave the guardian and its processes behind when this process ends; `up` does."""
         await self._ask("detach")
@@ -243,41 +296,10 @@ class Guardian:
         if self._reader is not None:
             self._reader.close()
 
-    def _exit(self, name: str) -> asyncio.Future[int]:
-        future = self._lines.exits.get(name)
-        if future is None:
-            raise StackError(f"{name} was never started")
-        return future
-
-    async def _within(self, future: asyncio.Future[int], name: str, timeout_s: float) -> int:
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
-        except TimeoutError:
-            raise StackError(f"{name} did not end within {timeout_s:g} s") from None
-
-    async def _ask(
-        self, command: str, *, limit_s: float = REPLY_TIMEOUT_S, check: bool = True, **fields: Any
-    ) -> dict[str, Any]:
-        if self._lines.ended.done() or self._process.stdin is None:
-            raise _gone()
-        number = next(self._numbers)
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._lines.replies[number] = future
-        line = json.dumps({"id": number, "cmd": command, **fields}).encode() + b"\n"
-        try:
-            os.write(self._process.stdin.fileno(), line)
-            reply = await asyncio.wait_for(future, limit_s)
-        except (BrokenPipeError, ValueError):
-            # The other pipe ends in a moment: then what is known of its processes is settled too.
-            await asyncio.wait({self._lines.ended}, timeout=REPLY_TIMEOUT_S)
-            raise _gone() from None
-        except TimeoutError:
-            raise StackError(f"the guardian did not answer {command} in {limit_s:g} s") from None
-        finally:
-            self._lines.replies.pop(number, None)
-        if check and not reply["ok"]:
-            raise refusal(str(fields.get("name", command)), reply)
-        return reply
+    def _write(self, line: bytes) -> None:
+        if self._process.stdin is None:
+            raise BrokenPipeError
+        os.write(self._process.stdin.fileno(), line)
 
 
 def _launch(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

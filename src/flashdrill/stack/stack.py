@@ -204,7 +204,7 @@ class Stack:
     async def populate(self) -> None:
         """Make the proxies."""
         wanted = [
-            (proxy.there, _text(proxy.listen), _text(proxy.upstream))
+            (proxy.there, address_text(proxy.listen), address_text(proxy.upstream))
             for proxy in self.proxies.values()
         ]
         try:
@@ -242,7 +242,7 @@ class Stack:
 
 
 def _url(address: Address) -> str:
-    return f"http://{_text(address)}"
+    return f"http://{address_text(address)}"
 
 
 def _enabled(proxy: tuple[str, str, str]) -> dict[str, Any]:
@@ -250,5 +250,6 @@ def _enabled(proxy: tuple[str, str, str]) -> dict[str, Any]:
     return {"name": name, "listen": listen, "upstream": upstream, "enabled": True}
 
 
-def _text(address: Address) -> str:
+def address_text(address: Address) -> str:
+    """As host:port."""
     return f"{address[0]}:{address[1]}"

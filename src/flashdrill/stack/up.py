@@ -21,6 +21,7 @@ from flashdrill.stack.folders import discard, disk_errors_explained, locked
 from flashdrill.stack.ports import HOST
 from flashdrill.stack.probes import probe_of
 from flashdrill.stack.provisions import NOTHING, Provisions
+from flashdrill.stack.stack import address_text
 
 STATE, SOCKET, DATA = "state.json", "guardian.sock", "data"
 ASK_TIMEOUT_S = 5.0
@@ -151,7 +152,7 @@ async def down(state_dir: Path) -> bool:
 async def status(state_dir: Path) -> Standing:
     """What the stack's guardian knows, and whether every server answers."""
     state_dir = _absolute(state_dir)
-    state = _read(state_dir / STATE)
+    state = read_state(state_dir)
     reply = await _ask(state_dir / SOCKET, "status", timeout_s=ASK_TIMEOUT_S)
     if reply is None or state is None:
         return Standing(state_dir)
@@ -183,7 +184,8 @@ async def _leave(stack: Stack, state_dir: Path) -> None:
 
 
 def _write(path: Path, stack: Stack) -> None:
-    proxies = {name: f"{p.listen[0]}:{p.listen[1]}" for name, p in stack.proxies.items()}
+    proxies = {name: address_text(proxy.listen) for name, proxy in stack.proxies.items()}
+    edges = {name: address_text(p.edge) for name, p in stack.proxies.items() if p.edge is not None}
     state = {
         "servers": sorted(stack.process_names, key=lambda n: (not n.startswith("shard"), n)),
         "ports": dict(stack.ports),
@@ -193,6 +195,12 @@ def _write(path: Path, stack: Stack) -> None:
         "payment_url": stack.payment_url,
         "metrics_url": stack.metrics_url,
         "toxiproxy_url": stack.toxiproxy_url,
+        "edges": edges,
+        "edge_url": stack.edge_url,
+        "log_dir": str(stack.log_dir),
+        "queue_dir": str(stack.queue_dir),
+        "has_volume": stack.has_volume,
+        "clock_file": str(stack.clock_file or ""),
         "settings": str(stack.settings_path),
         "events": str(stack.events_path),
         "environment": stack.environment(),
@@ -202,7 +210,9 @@ def _write(path: Path, stack: Stack) -> None:
     unfinished.replace(path)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_state(state_dir: Path) -> dict[str, Any] | None:
+    """What `up` wrote down about the stack; None when there is none. StackError when it cannot be read."""
+    path = state_dir / STATE
     try:
         state: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
