@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.2, help="of each measurement")
     parser.add_argument("--connections", type=int, nargs="+", default=list(COUNTS))
     options = parser.parse_args()
-    _raise_file_limit()
+    raise_file_limit()
     try:
         cells = _measure(options.rounds, options.seconds, options.connections)
     except (StallError, OSError, ToxiproxyError) as error:
@@ -110,11 +110,11 @@ def _commands() -> dict[str, list[str]]:
 def _measure(rounds: int, seconds: float, counts: list[int]) -> Cells:
     cells: Cells = defaultdict(Cell)
     with contextlib.ExitStack() as stack:
-        upstream, upstream_pid = stack.enter_context(_upstream())
-        ways = [Way("direct", "no toxic", upstream)]
+        port, upstream_pid = stack.enter_context(upstream())
+        ways = [Way("direct", "no toxic", port)]
         for server, command in _commands().items():
-            url, pid = stack.enter_context(_serving(command))
-            ways += asyncio.run(_proxies(server, url, pid, upstream))
+            url, pid = stack.enter_context(serving(command))
+            ways += asyncio.run(_proxies(server, url, pid, port))
         for _ in range(rounds):
             for count in counts:
                 for way in ways:
@@ -157,12 +157,12 @@ def _cpu_s(pid: int) -> float:
     return total / 1e9
 
 
-async def _proxies(server: str, url: str, pid: int, upstream: int) -> list[Way]:
+async def _proxies(server: str, url: str, pid: int, upstream_port: int) -> list[Way]:
     """A proxy for each toxic."""
     api = Toxiproxy(url, timeout_s=READY_TIMEOUT_S)
     ways = []
     for toxic, latency_ms in TOXICS.items():
-        proxy = await api.create(toxic, f"{HOST}:0", f"{HOST}:{upstream}")
+        proxy = await api.create(toxic, f"{HOST}:0", f"{HOST}:{upstream_port}")
         if latency_ms is not None:
             await api.add_toxic(
                 toxic, name="slow", type="latency", attributes={"latency": latency_ms}
@@ -172,7 +172,7 @@ async def _proxies(server: str, url: str, pid: int, upstream: int) -> list[Way]:
 
 
 @contextlib.contextmanager
-def _upstream() -> Iterator[tuple[int, int]]:
+def upstream() -> Iterator[tuple[int, int]]:
     """(port, process id) of the server behind the proxies."""
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.toxiproxy.upstream"],
@@ -188,7 +188,7 @@ def _upstream() -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def _serving(command: list[str]) -> Iterator[tuple[str, int]]:
+def serving(command: list[str]) -> Iterator[tuple[str, int]]:
     """(URL, process id) of a server."""
     with socket.socket() as sock:
         sock.bind((HOST, 0))
@@ -291,7 +291,7 @@ def _ratio(ours: list[float], theirs: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 2)
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """A thousand clients, and as many for the upstream, which inherits it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

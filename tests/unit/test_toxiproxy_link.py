@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flashdrill.toxiproxy.embedded.link import Link, discard
+from flashdrill.toxiproxy.embedded.link import BUFFER_BYTES, Link, discard
 from flashdrill.toxiproxy.embedded.toxic import Toxic
+from flashdrill.toxiproxy.embedded.toxics import Latency
 
 
 class End:
@@ -16,6 +17,11 @@ class End:
         self.written = b""
         self.is_closed = False
         self.is_paused = False
+        self.buffered = 0
+        self.high = 0
+
+    def limit(self, size: int) -> None:
+        self.high = size
 
     def write(self, data: bytes) -> None:
         assert not self.is_closed
@@ -106,6 +112,24 @@ async def test_the_source_is_held_back_while_the_destination_is_full() -> None:
     assert end.is_paused
     chain.unblock()
     assert not end.is_paused
+
+
+async def test_a_full_destination_lets_the_stages_fill_up_before_the_source_is_held_back() -> None:
+    end = End()
+    chain = link(end)
+    chain.apply([latency()])
+    window = Latency.MAX_BYTES
+    assert end.high == window * 3 // 4
+    end.buffered = end.high + 1
+    chain.block()
+    assert not end.is_paused
+    end.receive(bytes(window // 4))
+    assert end.is_paused
+    end.buffered = 0
+    chain.unblock()
+    assert not end.is_paused
+    chain.apply([latency(ms=0)])
+    assert end.high == BUFFER_BYTES
 
 
 async def test_nothing_is_held_for_a_destination_that_is_gone() -> None:

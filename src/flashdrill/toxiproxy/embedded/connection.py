@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from flashdrill.toxiproxy.embedded.link import Link
+from flashdrill.toxiproxy.embedded.link import BUFFER_BYTES, Link
 from flashdrill.toxiproxy.embedded.toxic import DOWNSTREAM, UPSTREAM, Toxic
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -33,6 +33,7 @@ class Endpoint(asyncio.Protocol):
         self.back: Link | None = None
         self.is_open = False
         self._early: list[bytes] = []
+        self._early_bytes = 0
         self._has_ended = False
         self._made = made
         self._lost = lost
@@ -77,17 +78,19 @@ class Endpoint(asyncio.Protocol):
     def linked(self) -> None:
         """Both links are there: give on what came before."""
         early, self._early = self._early, []
+        if self._early_bytes > BUFFER_BYTES:
+            self.resume()  # before the link gets the data, which may hold the source back again
         for data in early:
             self.receive(data)
         if self._has_ended and self.out is not None:
             self.out.source_ended()
-        if early:
-            self.resume()
 
     def _keep(self, data: bytes) -> None:
-        """What a client says before its server is reached; no more is read (uvloop reads once more)."""
+        """What a client says before its server is reached; beyond a buffer's worth no more is read."""
         self._early.append(data)
-        self.pause()
+        self._early_bytes += len(data)
+        if self._early_bytes > BUFFER_BYTES:
+            self.pause()
 
     def pause(self) -> None:
         """Stop reading."""
@@ -98,6 +101,17 @@ class Endpoint(asyncio.Protocol):
         """Read on."""
         if self.is_open and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        return self.transport.get_write_buffer_size() if self.is_open else 0
+
+    def limit(self, size: int) -> None:
+        """Call the buffer full beyond so many bytes."""
+        if self.is_open and not self.transport.is_closing():
+            low = size // 4 if size <= BUFFER_BYTES else size
+            self.transport.set_write_buffer_limits(high=size, low=low)
 
     def close(self) -> None:
         """Send what is buffered, then FIN."""

@@ -2,8 +2,10 @@
 
     source endpoint ──> [stage of each toxic that chose this connection] ──> destination endpoint
 
-Without a stage the source writes straight to the destination's transport. The source is paused while
-the destination's buffer is full, or while a stage holds more than its capacity.
+Without a stage the source writes straight to the destination's transport, and is paused while that one's
+buffer is full. With stages it is paused while a stage holds more than its capacity, or while the stages and
+a full buffer together do: what a slow reader leaves in the buffer counts, and does not stop the stages from
+filling, so that a reader never waits for a delay that could have passed meanwhile.
 """
 
 from __future__ import annotations
@@ -18,9 +20,19 @@ from flashdrill.toxiproxy.embedded.stage import Sink, Stage
 from flashdrill.toxiproxy.embedded.toxic import Toxic
 from flashdrill.toxiproxy.embedded.toxics import KINDS
 
+BUFFER_BYTES = 64 * 1024
+"""What the destination's buffer takes before it is full, when no stage holds more."""
+
 
 class Outlet(Protocol):
     """The end that a link writes to."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the socket has not taken yet."""
+
+    def limit(self, size: int) -> None:
+        """Call the buffer full beyond so many bytes."""
 
     def write(self, data: bytes) -> None:
         """Send the data."""
@@ -60,6 +72,7 @@ class Link:
         self._stages: list[tuple[Toxic, Stage]] = []
         self._is_blocked = False
         self._is_paused = False
+        self._buffer_limit = BUFFER_BYTES
         self._loop = asyncio.get_running_loop()
         source.receive = dest.write
 
@@ -93,6 +106,8 @@ class Link:
         for known, stage in list(self._stages):
             if known is toxic:
                 stage.retune(toxic.attributes)
+        self._limit()
+        self.settle()
 
     def receive(self, data: bytes) -> None:
         """Take a chunk from the source."""
@@ -126,7 +141,7 @@ class Link:
 
     def settle(self) -> None:
         """Pause or resume the source."""
-        is_full = self._is_blocked or any(s.held > s.capacity for _, s in self._stages)
+        is_full = self._is_full()
         if is_full != self._is_paused:
             self._is_paused = is_full
             if is_full:
@@ -144,6 +159,25 @@ class Link:
         if not self.is_over:
             self.dest_ended()
             self.dest.close()
+
+    def _is_full(self) -> bool:
+        if not self._stages:
+            return self._is_blocked
+        if any(stage.held > stage.capacity for _, stage in self._stages):
+            return True
+        if not self._is_blocked:
+            return False
+        return self.dest.buffered + sum(stage.held for _, stage in self._stages) > self._window()
+
+    def _window(self) -> int:
+        return max((stage.capacity for _, stage in self._stages), default=BUFFER_BYTES)
+
+    def _limit(self) -> None:
+        """A buffer that is nearly the whole window says so when it gets less: the source is read again in time."""
+        limit = max(BUFFER_BYTES, self._window() * 3 // 4)
+        if limit != self._buffer_limit and not self.is_over:
+            self._buffer_limit = limit
+            self.dest.limit(limit)
 
     @property
     def _first(self) -> Sink:
@@ -163,4 +197,5 @@ class Link:
         for toxic, stage in stages:
             if id(toxic) not in known:
                 stage.start()
+        self._limit()
         self.settle()

@@ -21,7 +21,17 @@ class Latency(QueueStage):
     """Delays each chunk by `latency` ± `jitter` ms, pipelined: it delays, and does not slow down."""
 
     names = ("latency", "jitter")
-    capacity = 8 * 1024 * 1024
+    BYTES_PER_MS = 512 * 1024
+    MAX_BYTES = 8 * 1024 * 1024
+
+    def __init__(self, around: Surroundings, attributes: Mapping[str, int], onward: Sink) -> None:
+        super().__init__(around, attributes, onward)
+        self._size_up()
+
+    def retune(self, attributes: Mapping[str, int]) -> None:
+        """Plan what is held anew, and hold as much as the new delay needs."""
+        super().retune(attributes)
+        self._size_up()
 
     def plan(self, item: Item) -> None:
         """Due a latency after its arrival; the end is not delayed, it only waits its turn."""
@@ -31,6 +41,12 @@ class Latency(QueueStage):
         """The next delay counts from the end of this one: latencies add up."""
         item.at = max(item.at, item.due)
         super().pass_on(item)
+
+    def _size_up(self) -> None:
+        """Hold what comes in during the delay, at half a gigabyte a second, within bounds."""
+        delay_ms = self.attributes["latency"] + abs(self.attributes["jitter"])
+        wanted = Stage.capacity + max(0, delay_ms) * self.BYTES_PER_MS
+        self.capacity = min(wanted, self.MAX_BYTES)
 
     def _delay_s(self) -> float:
         latency, jitter = self.attributes["latency"], self.attributes["jitter"]
