@@ -39,6 +39,7 @@ openapi: $(STAMP)  ## Write backend/openapi.json from the code.
 
 reference: $(STAMP)  ## Write docs/reference/ from the code.
 	@$(BIN)/python -m scripts.reference
+	@$(BIN)/python -m scripts.faults.page
 
 compose: $(STAMP)  ## Write docker-compose.yml and deploy/ from src/flashdrill/stack/services.py.
 	@$(BIN)/python -m scripts.containers

@@ -1,4 +1,7 @@
-"""docs/faults.md: every fault with what was seen when it was injected last (`make bench-faults`)."""
+"""docs/faults.md: every fault with what was seen when it was injected last (`make bench-faults`).
+
+`python -m scripts.faults.page` writes it anew from the evidence that was kept; `make reference` does that too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from flashdrill.chaos.fault import Fault
+from flashdrill.chaos.fault import Fault, Parameter
 from flashdrill.plan.known import known_faults
 from flashdrill.report.tables import table
 from scripts.faults.catalogue import PLAN, ROOT
@@ -79,7 +82,6 @@ def _lines(evidence: Mapping[str, Any]) -> Iterator[str]:
 def _table(evidence: Mapping[str, Any], entries: list[dict[str, Any]]) -> Iterator[str]:
     rows = [_row(entry, evidence) for entry in entries]
     yield from table(("fault", "target", "took effect", "healed", "evidence"), rows)
-    yield ""
 
 
 def _row(entry: Mapping[str, Any], evidence: Mapping[str, Any]) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return "/".join(map(str, dict.fromkeys(map(str, value))))
     if isinstance(value, dict):
-        return " ".join(f"{key} {item}" for key, item in value.items())
+        return " ".join(f"{key} {_plain(item)}" for key, item in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -118,6 +120,7 @@ def _fault(
     yield ""
     yield inspect.cleandoc(fault.__doc__ or "")
     yield ""
+    yield from _parameters(fault)
     if fault.needs:
         yield f"Needs of the stack: {', '.join(sorted(fault.needs))}."
         yield ""
@@ -134,6 +137,25 @@ def _fault(
             yield ""
 
 
+def _parameters(fault: type[Fault]) -> Iterator[str]:
+    rows = [
+        (f"`{name}`", p.unit or p.type.replace("_", " "), _default(p), p.description)
+        for name, p in fault.parameters.items()
+    ]
+    if rows:
+        yield from table(("key", "takes", "default", "what it is"), rows)
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.is_required:
+        return "required"
+    return "" if parameter.default in {None, ""} else _plain(parameter.default)
+
+
 def _figures(evidence: Mapping[str, Any]) -> Iterator[str]:
     for key, value in evidence.items():
         yield f"- {'after healing' if key == 'healing' else key}: {_plain(value)}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
