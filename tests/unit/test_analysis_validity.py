@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from flashdrill.analysis.validity import after_rig_failure, cpu_by_stage, tightest_s, validate
+from flashdrill.analysis.validity import (
+    after_rig_failure,
+    after_stop,
+    cpu_by_stage,
+    doubt_between,
+    tightest_s,
+    validate,
+)
 from flashdrill.model.op import Op, Outcome
 from flashdrill.model.result import StageValidity
 from flashdrill.model.scenario import Gate, Stage
-from tests.unit.analysis_history import operation, steady, table
+from tests.unit.analysis_history import T0, operation, steady, table, valid
 
 STAGE = Stage("rush", 0.0, 10.0)
 
@@ -143,3 +150,29 @@ def test_stages_that_were_not_over_when_the_rig_failed_are_invalid() -> None:
     assert [v.is_valid for v in judged] == [True, False, False]
     assert "Toxiproxy died 4.5 s after the start" in judged[1].reasons[0]
     assert all(v.is_valid for v in after_rig_failure(fine, stages, 20.5, "Toxiproxy died"))
+
+
+def test_a_load_that_was_ended_leaves_parts_of_stages() -> None:
+    stages = (Stage("calm", 0, 5), Stage("rush", 5, 5), Stage("tail", 10, 5))
+    found = after_stop([valid(stage.name) for stage in stages], stages, 6.5)
+    assert [v.is_valid for v in found] == [True, False, False]
+    assert found[1].reasons == ("the load was ended 6.5 s after the start",)
+
+
+@pytest.mark.parametrize(
+    ("part", "yardstick_s", "word"),
+    [
+        (steady(3, 5, late_s=0.002), None, ""),
+        (steady(3, 5, late_s=0.05), None, "the generator was late"),
+        (steady(3, 5, late_s=0.05), 1.0, ""),
+        (steady(3, 5, is_sent=False), None, "only 0 of 200"),
+        (steady(3, 5, connection_wait_ns=5), None, "waited for a client connection"),
+    ],
+)
+def test_a_part_of_the_run_is_doubted_for_what_was_in_it(
+    part: list[Op], yardstick_s: float | None, word: str
+) -> None:
+    ops = table(steady(0, 3, late_s=0.002), part, steady(5, 8, late_s=0.002))
+    found = doubt_between(ops, yardstick_s, T0 + 3 * 10**9, T0 + 5 * 10**9)
+    assert (word in found) if word else not found
+    assert doubt_between(ops, yardstick_s, T0 + 6 * 10**9, T0 + 8 * 10**9) == ""

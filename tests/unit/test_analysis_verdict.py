@@ -19,6 +19,7 @@ from flashdrill.model.result import (
     StageValidity,
     Verdict,
 )
+from flashdrill.model.steady_state import Aborted, SteadyResult
 from tests.unit.analysis_history import valid
 
 HOLDS = Invariant("ids-unique", InvariantStatus.HOLDS, "unique", "9 ids")
@@ -27,6 +28,10 @@ DARK = Invariant("queue-drained", InvariantStatus.UNKNOWN, "0", "cannot tell: no
 PASSED = GateResult("p99 < 800ms", "pass", 0.2, 0.8, "s")
 FAILED = GateResult("error_rate < 1%", "fail", 0.034, 0.01, "share")
 OPEN = GateResult("recovery < 30s", "unknown", None, 30, "s", "no samples")
+STEADY = SteadyResult(
+    "error_rate < 1%", "share", 0.01, 10.0, "holds", 0.0, "holds", (), "back", 0.0, 0.0
+)
+ABORTED = Aborted("error_rate > 50% for 2s", 0.9592, "share", 4.0, 6.0)
 FAULT = FaultRecord("cut", "timeout", "shard1", 1, 2, True, True)
 GOOD: dict[str, Any] = {
     "invariants": (HOLDS,),
@@ -143,3 +148,47 @@ def _lists_violations(verdict: Verdict, found: dict[str, Any]) -> None:
     text = "\n".join(verdict.reasons)
     assert (BROKEN in found["invariants"]) is ("paid-once is violated" in text)
     assert (FAILED in found["gates"]) is ("gate failed: error_rate" in text)
+
+
+def test_an_abort_fails_the_run_and_comes_first() -> None:
+    found = judge(**with_one("gates", FAILED), aborted=ABORTED)
+    assert (found.conclusion, found.exit_code) == (Conclusion.FAIL, 1)
+    assert found.reasons[0] == "aborted: error_rate > 50% for 2s, seen 95.92% at 6.0 s"
+    assert judge(**GOOD, aborted=ABORTED).exit_code == 1
+
+
+def test_an_abort_on_figures_of_a_late_generator_is_inconclusive() -> None:
+    found = judge(**GOOD, aborted=replace(ABORTED, doubt="the generator was late"))
+    assert (found.conclusion, found.exit_code) == (Conclusion.INCONCLUSIVE, 3)
+    assert found.reasons[0].endswith("cannot be trusted there: the generator was late")
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "word"),
+    [
+        ({}, 0, "the steady state held before the faults and came back"),
+        ({"during": "broken"}, 0, "came back"),
+        ({"before": "broken", "before_value": 0.2}, 3, "(seen 20.00%); nothing was injected"),
+        ({"before": "unknown", "reason": "it ended"}, 3, "(it ended)"),
+        ({"after": "not back", "after_value": 0.2}, 1, "not come back within 10 s"),
+        ({"after": "unknown", "reason": "too short"}, 3, "(too short)"),
+        ({"after": "no fault"}, 0, "held before"),
+    ],
+)
+def test_what_the_steady_state_decides(changes: dict[str, Any], exit_code: int, word: str) -> None:
+    found = judge(**GOOD, steady=(replace(STEADY, **changes),))
+    assert found.exit_code == exit_code
+    assert word in found.reasons[0]
+
+
+def test_an_optional_fault_that_was_not_due_leaves_no_doubt() -> None:
+    absent = replace(
+        FAULT, effect_observed=False, was_made=False, was_due=False, error="never true"
+    )
+    found = judge(**with_one("faults", absent))
+    assert found.exit_code == 0
+    assert (
+        "all 1 faults took effect and were healed, of the optional faults 1 not due"
+        in found.reasons[0]
+    )
+    assert judge(**{**GOOD, "faults": (replace(absent, was_due=True),)}).exit_code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 
 from flashdrill.errors import ConfigError
 from flashdrill.model.history import OPS_SCHEMA
+from flashdrill.model.op import Outcome
 from flashdrill.model.result import Conclusion, RunResult
+from flashdrill.model.steady_state import Aborted
+from flashdrill.plan.conditions import parse_condition
 from flashdrill.plan.faults import merge
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.rehearsal import run
@@ -58,6 +62,44 @@ def test_the_timeline_lasts_as_long_as_the_load_did(ended_s: float, seconds: int
     assert len(result.timeline.t_s) == seconds
     assert sum(result.timeline.due_per_s) == 501
     assert not result.timeline.has_service_events
+
+
+ABORTED = Aborted("error_rate > 50% for 2s", 0.96, "share", 3.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "conclusion"), [(0.002, Conclusion.FAIL), (0.3, Conclusion.INCONCLUSIVE)]
+)
+def test_an_aborted_run_fails_unless_the_generator_was_late(
+    late_s: float, conclusion: Conclusion
+) -> None:
+    ops = table(
+        steady(0, 3, stage="browse", late_s=0.002),
+        steady(
+            3, 5, stage="rush", late_s=late_s, outcome=Outcome.FAIL, reason="connection_refused"
+        ),
+    )
+    trace = Trace(t0_ns=T0, load_ended_ns=T0 + 5 * 10**9, aborted=ABORTED, stopped_s=5.0)
+    result = judged(trace, ops)
+    assert result.verdict.conclusion is conclusion
+    assert result.verdict.reasons[0].startswith("aborted: error_rate > 50% for 2s, seen 96.00%")
+    assert result.aborted is not None
+    assert bool(result.aborted.doubt) is (conclusion is Conclusion.INCONCLUSIVE)
+    assert result.bottleneck.named is None
+    page = render(result, ROOT / "reports" / "templates")
+    assert "seen 96.00 % at 5.0 s" in page
+
+
+def test_an_abort_condition_on_what_never_came_has_guarded_nothing() -> None:
+    guarded = prepared()
+    aborts = tuple(
+        parse_condition(f"error_rate({kind}) > 50%") for kind in ("place_order", "plaice")
+    )
+    guarded = replace(guarded, scenario=replace(guarded.scenario, aborts=aborts))
+    trace = Trace(t0_ns=T0, load_ended_ns=T0 + 5 * 10**9)
+    result = judgement(guarded, trace, table(steady(0, 5)), datetime(2026, 1, 27, tzinfo=UTC))
+    found = [reason for reason in result.verdict.reasons if "guarded nothing" in reason]
+    assert found == ["abort has guarded nothing: no plaice ended (error_rate(plaice) > 50%)"]
 
 
 class Nobody:

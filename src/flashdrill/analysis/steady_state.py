@@ -40,6 +40,7 @@ def _result(
     condition, before = one.condition, one.before
     after, seen, reason = _after(one, made, is_aborted, doubt)
     last_s = max((fault.end_s for fault in made), default=0.0)
+    broken = tuple(_breaches(one, made))
     return SteadyResult(
         text=condition.text,
         unit=unit_of(condition.metric),
@@ -47,7 +48,8 @@ def _result(
         back_within_s=one.back_within_s,
         before=_before(condition, before),
         before_value=None if before is None else before.value,
-        broken=tuple(_breaches(one, made)),
+        during="broken" if broken else _during(one, made),
+        broken=broken,
         after=after,
         after_value=None if seen is None else seen.value,
         back_s=max(0.0, seen.start_s - last_s) if seen and after == "back" else None,
@@ -65,6 +67,14 @@ def _unseen(before: Look | None) -> str:
     if before is None:
         return "the run ended before it was looked at"
     return "no such operation ended before the first fault" if before.value is None else ""
+
+
+def _during(one: Watched, made: Sequence[FaultRecord]) -> str:
+    """What to say when it was not seen broken."""
+    if not made:
+        return "no fault"
+    seen = (look for look in one.seconds if look.value is not None)
+    return "holds" if any(_is_touched(look, made) for look in seen) else "unknown"
 
 
 def _breaches(one: Watched, made: Sequence[FaultRecord]) -> Iterator[Breach]:

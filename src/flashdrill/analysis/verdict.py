@@ -80,7 +80,7 @@ def _passed(
             f"all {len(due)} faults took effect and were healed" if due else "no fault was planned"
         )
     if len(due) < len(faults):
-        held.append(f"{len(faults) - len(due)} optional faults were not due")
+        held.append(f"of the optional faults {len(faults) - len(due)} not due")
     if steady:
         held.append("the steady state held before the faults" + (" and came back" if due else ""))
     return ", ".join(held)

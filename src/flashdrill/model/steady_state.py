@@ -50,8 +50,8 @@ class Breach:
 class SteadyResult:
     """What became of one condition of the steady state.
 
-    `before`: holds, broken, unknown; `after`: back, not back, unknown, no fault. `broken` is what was seen while faults
-    were in force. Values and the limit are in `unit`; `back_s` counts from the end of the last fault.
+    `before`: holds, broken, unknown; `during`: holds, broken, unknown, no fault, and `broken` says when; `after`: back,
+    not back, unknown, no fault. Values and the limit are in `unit`; `back_s` counts from the end of the last fault.
     """
 
     text: str
@@ -60,6 +60,7 @@ class SteadyResult:
     back_within_s: float
     before: str
     before_value: float | None
+    during: str
     broken: tuple[Breach, ...]
     after: str
     after_value: float | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from flashdrill.analysis.attribution import CpuShares, attribute
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.catalogue import load_catalogue
 from flashdrill.analysis.errors import errors_by_kind
-from flashdrill.analysis.gates import evaluate
+from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
 from flashdrill.analysis.impact import with_impact
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
@@ -34,6 +34,7 @@ from flashdrill.analysis.validity import (
 from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
 from flashdrill.load.schedule import arrivals
+from flashdrill.model.condition import Condition
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.reads import FinalReads
@@ -56,7 +57,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     validity = _validity(scenario, trace, ops, scheduled)
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants = _invariants(trace, ops)
-    steady, aborted = _steady(scenario, trace, ops, faults), _aborted(scenario, trace, ops)
+    steady, aborted = _steady(scenario, trace, ops, faults), _aborted(prepared, trace, ops)
     problems = [*trace.problems, *_never_looked_at(prepared, ops)]
     doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
@@ -107,35 +108,50 @@ def _validity(
 def _steady(
     scenario: Scenario, trace: Trace, ops: pa.Table, faults: tuple[FaultRecord, ...]
 ) -> tuple[SteadyResult, ...]:
-    span = recovery_span(trace.steady, faults)
-    doubt = _doubt(scenario, trace, ops, *span) if span else ""
+    conditions = [watched.condition for watched in trace.steady]
+    span_s = recovery_span(trace.steady, faults)
+    doubt = _doubt(scenario, trace, ops, span_s, conditions) if span_s else ""
     return steady_results(trace.steady, faults, trace.aborted is not None, doubt)
 
 
-def _aborted(scenario: Scenario, trace: Trace, ops: pa.Table) -> Aborted | None:
+def _aborted(prepared: Prepared, trace: Trace, ops: pa.Table) -> Aborted | None:
     found = trace.aborted
     if found is None:
         return None
-    return replace(found, doubt=_doubt(scenario, trace, ops, found.from_s, found.at_s))
+    conditions = [condition for condition in _aborts(prepared) if condition.text == found.text]
+    span_s = found.from_s, found.at_s
+    return replace(found, doubt=_doubt(prepared.scenario, trace, ops, span_s, conditions))
 
 
-def _doubt(scenario: Scenario, trace: Trace, ops: pa.Table, from_s: float, to_s: float) -> str:
-    """Why the crowd cannot be trusted between two moments, or nothing."""
-    limits = [
+def _aborts(prepared: Prepared) -> tuple[Condition, ...]:
+    return (*prepared.scenario.aborts, *prepared.plan.aborts)
+
+
+def _doubt(
+    scenario: Scenario,
+    trace: Trace,
+    ops: pa.Table,
+    span_s: tuple[float, float],
+    conditions: Sequence[Condition],
+) -> str:
+    """Why the crowd cannot be trusted between two moments, for these conditions; or nothing."""
+    from_s, to_s = span_s
+    limits = [condition.limit for condition in conditions if unit_of(condition.metric) == "s"]
+    limits += [
         limit_s
         for stage in scenario.stages
         if stage.start_s < to_s
         and stage.end_s > from_s
         and (limit_s := tightest_s(scenario.gates, stage.name)) is not None
     ]
-    span_ns = (trace.t0_ns + round(moment_s * 1e9) for moment_s in (from_s, to_s))
+    span_ns = (trace.t0_ns + round(moment_s * 1e9) for moment_s in span_s)
     return doubt_between(ops, min(limits, default=None), *span_ns)
 
 
 def _never_looked_at(prepared: Prepared, ops: pa.Table) -> Iterator[str]:
     """An abort condition on an operation that never came has guarded nothing."""
     kinds = set(ops.column("kind").unique().to_pylist())
-    for condition in (*prepared.scenario.aborts, *prepared.plan.aborts):
+    for condition in _aborts(prepared):
         if condition.operation and condition.operation not in kinds:
             yield f"abort has guarded nothing: no {condition.operation} ended ({condition.text})"
 
@@ -209,14 +225,13 @@ def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
 
 def _scenario(prepared: Prepared) -> dict[str, Any]:
     scenario = prepared.scenario
-    aborts = (*scenario.aborts, *prepared.plan.aborts)
     return {
         "name": scenario.name,
         "description": scenario.description,
         "time_scale": scenario.time_scale,
         "duration_s": scenario.duration_s,
         "gates": [gate.text for gate in scenario.gates],
-        "aborts": [condition.text for condition in aborts],
+        "aborts": [condition.text for condition in _aborts(prepared)],
         "backend": dict(scenario.backend),
     }
 

@@ -19,19 +19,19 @@ def before(state: SteadyResult) -> str:
 
 def during(state: SteadyResult) -> str:
     """While faults were in force: `broken 4.0–9.0 s (95.20 %)`."""
-    if state.after == "no fault":
-        return "no fault"
+    if not state.broken:
+        return "held" if state.during == "holds" else state.during
     broken = (
         f"{one.from_s:.1f}–{one.to_s:.1f} s ({measured(one.worst, state.unit)})"
         for one in state.broken
     )
-    return f"broken {', '.join(broken)}" if state.broken else "held"
+    return f"broken {', '.join(broken)}"
 
 
 def after(state: SteadyResult) -> str:
-    """After the last fault: `back after 1.20 s`."""
+    """After the last fault: `back within 1.20 s`."""
     if state.after == "back":
-        return f"back after {seconds(state.back_s)}"
+        return f"back within {seconds(state.back_s)}" if state.back_s else "back at once"
     if state.after == "not back":
         seen = measured(state.after_value, state.unit)
         return f"NOT back within {state.back_within_s:g} s ({seen})"
@@ -40,9 +40,9 @@ def after(state: SteadyResult) -> str:
 
 def sentence(state: SteadyResult) -> str:
     """All three in a line."""
-    parts = [f"before {before(state)}"]
+    parts = [f"{before(state)} before"]
     if state.after != "no fault":
-        parts += [f"during the faults {during(state)}", f"after {after(state)}"]
+        parts += [f"{during(state)} under faults", f"{after(state)} afterwards"]
     return "; ".join(parts)
 
 
