@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flashdrill.toxiproxy.embedded.link import BUFFER_BYTES, Link, discard
+from flashdrill.toxiproxy.embedded.link import Link, discard
+from flashdrill.toxiproxy.embedded.room import BUFFER_BYTES, TOTAL_BYTES, Room
 from flashdrill.toxiproxy.embedded.toxic import Toxic
 from flashdrill.toxiproxy.embedded.toxics import Latency
 
@@ -37,8 +38,8 @@ class End:
         self.is_paused = False
 
 
-def link(end: End) -> Link:
-    return Link(end, end, reset=end.close, random_key="k")
+def link(end: End, room: Room | None = None) -> Link:
+    return Link(end, end, room=room or Room(), reset=end.close, random_key="k")
 
 
 def latency(name: str = "slow", ms: int = 60_000) -> Toxic:
@@ -130,6 +131,29 @@ async def test_a_full_destination_lets_the_stages_fill_up_before_the_source_is_h
     assert not end.is_paused
     chain.apply([latency(ms=0)])
     assert end.high == BUFFER_BYTES
+
+
+async def test_links_with_toxics_share_the_room() -> None:
+    room, ends = Room(), [End() for _ in range(64)]
+    chains = [link(end, room) for end in ends]
+    assert room.share == TOTAL_BYTES
+    for chain in chains:
+        chain.apply([latency()])
+    assert room.share == TOTAL_BYTES // 64
+    ends[0].receive(bytes(room.share))
+    assert not ends[0].is_paused
+    ends[0].receive(b"x")
+    assert ends[0].is_paused
+    chains[1].apply([])
+    chains[2].dest_ended()
+    chains[2].dest_ended()
+    assert room.share == TOTAL_BYTES // 62
+
+
+def test_a_share_is_never_less_than_a_buffer() -> None:
+    room = Room()
+    room.links = 20_000
+    assert room.share == BUFFER_BYTES
 
 
 async def test_nothing_is_held_for_a_destination_that_is_gone() -> None:

@@ -15,7 +15,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from flashdrill.toxiproxy.embedded.link import BUFFER_BYTES, Link
+from flashdrill.toxiproxy.embedded.link import Link
+from flashdrill.toxiproxy.embedded.room import BUFFER_BYTES, Room
 from flashdrill.toxiproxy.embedded.toxic import DOWNSTREAM, UPSTREAM, Toxic
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -139,12 +140,14 @@ class Connection:
         number: int,
         random_key: str,
         *,
+        room: Room,
         accepted: Callable[[Connection], None],
         joined: Callable[[Connection], None],
         gone: Callable[[Connection], None],
     ) -> None:
         self.number = number
         self._random_key = random_key
+        self._room = room
         self._on_accepted, self._on_joined, self._on_gone = accepted, joined, gone
         self.client = Endpoint(self._accepted, self._lost)
         self.server = Endpoint(self._joined, self._lost)
@@ -180,7 +183,7 @@ class Connection:
         ends = {UPSTREAM: (self.client, self.server), DOWNSTREAM: (self.server, self.client)}
         for direction, (source, dest) in ends.items():
             key = f"{self._random_key}/{direction}"
-            link = Link(source, dest, reset=self.reset, random_key=key)
+            link = Link(source, dest, room=self._room, reset=self.reset, random_key=key)
             source.out = dest.back = self._links[direction] = link
         self._on_joined(self)
         if not self.client.is_open:

@@ -3,7 +3,8 @@
     source endpoint ──> [stage of each toxic that chose this connection] ──> destination endpoint
 
 Without a stage the source writes straight to the destination's transport, and is paused while that one's
-buffer is full. With stages it is paused while a stage holds more than its capacity, or while the stages and
+buffer is full. With stages it is paused while a stage holds more than its capacity or than
+this link's share of the room, or while the stages and
 a full buffer together do: what a slow reader leaves in the buffer counts, and does not stop the stages from
 filling, so that a reader never waits for a delay that could have passed meanwhile.
 """
@@ -16,12 +17,10 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
+from flashdrill.toxiproxy.embedded.room import BUFFER_BYTES, Room
 from flashdrill.toxiproxy.embedded.stage import Sink, Stage
 from flashdrill.toxiproxy.embedded.toxic import Toxic
 from flashdrill.toxiproxy.embedded.toxics import KINDS
-
-BUFFER_BYTES = 64 * 1024
-"""What the destination's buffer takes before it is full, when no stage holds more."""
 
 
 class Outlet(Protocol):
@@ -61,12 +60,19 @@ class Link:
     """Chunks from `source` to `dest` through the stages; it is the stages' surroundings."""
 
     def __init__(
-        self, source: Inlet, dest: Outlet, *, reset: Callable[[], None], random_key: str
+        self,
+        source: Inlet,
+        dest: Outlet,
+        *,
+        room: Room,
+        reset: Callable[[], None],
+        random_key: str,
     ) -> None:
         self.source = source
         self.dest = dest
         self.reset = reset
         self.is_over = False
+        self._room = room
         self._random_key = random_key
         self._rng: Random | None = None
         self._stages: list[tuple[Toxic, Stage]] = []
@@ -96,7 +102,7 @@ class Link:
         if self.is_over:
             return
         for toxic, stage in [pair for pair in self._stages if pair[0] not in toxics]:
-            self._stages.remove((toxic, stage))
+            self._take([pair for pair in self._stages if pair[0] is not toxic])
             stage.release()
         if not self.is_over:
             self._rebuild(toxics)
@@ -125,7 +131,7 @@ class Link:
         self.source.receive = discard
         for _, stage in self._stages:
             stage.stop()
-        self._stages.clear()
+        self._take([])
         self._is_blocked = False
         self.settle()
 
@@ -163,14 +169,21 @@ class Link:
     def _is_full(self) -> bool:
         if not self._stages:
             return self._is_blocked
-        if any(stage.held > stage.capacity for _, stage in self._stages):
+        share = self._room.share
+        if any(stage.held > min(stage.capacity, share) for _, stage in self._stages):
             return True
         if not self._is_blocked:
             return False
         return self.dest.buffered + sum(stage.held for _, stage in self._stages) > self._window()
 
     def _window(self) -> int:
-        return max((stage.capacity for _, stage in self._stages), default=BUFFER_BYTES)
+        wanted = max((stage.capacity for _, stage in self._stages), default=BUFFER_BYTES)
+        return min(wanted, self._room.share)
+
+    def _take(self, stages: list[tuple[Toxic, Stage]]) -> None:
+        """These are the stages from now on; with some it needs a share of the room."""
+        self._room.links += bool(stages) - bool(self._stages)
+        self._stages = stages
 
     def _limit(self) -> None:
         """A buffer that is nearly the whole window says so when it gets less: the source is read again in time."""
@@ -192,7 +205,7 @@ class Link:
             stage.onward = onward
             stages.insert(0, (toxic, stage))
             onward = stage
-        self._stages = stages
+        self._take(stages)
         self.source.receive = self.receive if stages else self.dest.write
         for toxic, stage in stages:
             if id(toxic) not in known:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flashdrill.toxiproxy.embedded import address
 from flashdrill.toxiproxy.embedded.connection import Connection
+from flashdrill.toxiproxy.embedded.room import Room
 from flashdrill.toxiproxy.embedded.toxic import DOWNSTREAM, STREAMS, UPSTREAM, Toxic
 
 DIAL_TIMEOUT_S = 10.0
@@ -31,6 +32,7 @@ class Proxy:
         self._toxics: dict[str, list[Toxic]] = {UPSTREAM: [], DOWNSTREAM: []}
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
+        self._room = Room()
         self._accepted = 0
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
@@ -133,6 +135,7 @@ class Proxy:
         return Connection(
             self._accepted,
             f"{self._seed}/{self.name}/{self._accepted}",
+            room=self._room,
             accepted=self._admit,
             joined=self._joined,
             gone=self._connections.discard,
