@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flashdrill.load.buckets import bucket
 from flashdrill.load.live import MAX_ERROR_LINES, LiveLog
 from flashdrill.model.op import NOT_SENT, Outcome
 from tests.unit.test_load_record import op
@@ -93,3 +94,25 @@ def test_errors_are_all_counted_and_the_first_told(tmp_path: Path) -> None:
             live.error("order", "boom")
     assert live.errors == MAX_ERROR_LINES + 30
     assert len(lines(tmp_path / "live.jsonl")) == MAX_ERROR_LINES + 1  # and the totals
+
+
+def test_a_second_is_told_by_operation_with_its_response_times(tmp_path: Path) -> None:
+    with log(tmp_path / "live.jsonl") as (live, _):
+        placed = replace(op(0), kind="place_order", due_ns=0, sent_ns=5 * MS, done_ns=20 * MS)
+        for each in (
+            placed,
+            replace(placed, outcome=Outcome.INFO, done_ns=900 * MS),
+            replace(placed, outcome=Outcome.FAIL, sent_ns=NOT_SENT),
+            replace(placed, kind="pay", outcome=Outcome.FAIL, is_refusal=True),
+        ):
+            live.ended(each)
+        live.second(t_s=1, stage="rush", in_flight=0)
+        live.second(t_s=2, stage="rush", in_flight=0)
+    first, second, _ = lines(tmp_path / "live.jsonl")
+    order, pay = first["operations"]["place_order"], first["operations"]["pay"]
+    counts = {name: order[name] for name in ("ok", "refused", "fail", "info")}
+    assert counts == {"ok": 1, "refused": 0, "fail": 1, "info": 1}
+    response = {int(number): n for number, n in order["response"].items()}
+    assert response == {bucket(20 * MS): 1, bucket(900 * MS): 1}, "from when they were due"
+    assert (pay["refused"], pay["ok"]) == (1, 0)
+    assert second["operations"] == {}

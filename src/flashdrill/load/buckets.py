@@ -13,8 +13,10 @@ _BITS = 5  # 2**5 buckets for each doubling
 
 def bucket(time_ns: int) -> int:
     """The number of the bucket of a time; longer times have higher numbers."""
-    time_us = max(0, time_ns) // 1000
-    shift = max(0, time_us.bit_length() - _BITS - 1)
+    time_us = time_ns // 1000
+    if time_us < 1 << (_BITS + 1):
+        return max(0, time_us)
+    shift = time_us.bit_length() - _BITS - 1
     return (shift << _BITS) + (time_us >> shift)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flashdrill.load.buckets import bucket
@@ -50,25 +50,28 @@ class Tally:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-_OF_AN_OPERATION = ("ok", "refused", "fail", "info")
-
-
 @dataclass(slots=True)
 class _Kind:
     """One kind of operation in a second: how they ended, and response times by bucket (`load.buckets`)."""
 
-    tally: Tally = field(default_factory=Tally)
+    ok: int = 0
+    refused: int = 0
+    fail: int = 0
+    info: int = 0
     response: dict[int, int] = field(default_factory=dict)
 
     def add(self, op: Op) -> None:
-        self.tally.add(op)
+        if op.outcome is Outcome.OK:
+            self.ok += 1
+        elif op.outcome is Outcome.INFO:
+            self.info += 1
+        elif op.is_refusal:
+            self.refused += 1
+        else:
+            self.fail += 1
         if op.sent_ns != NOT_SENT:
             number = bucket(op.done_ns - op.due_ns)
             self.response[number] = self.response.get(number, 0) + 1
-
-    def told(self) -> dict[str, object]:
-        counts = {name: getattr(self.tally, name) for name in _OF_AN_OPERATION}
-        return {**counts, "response": self.response}
 
 
 @dataclass(slots=True)
@@ -116,7 +119,10 @@ class LiveLog:
         """An operation has ended."""
         self._second.tally.add(op)
         self.totals.add(op)
-        self._second.kinds.setdefault(op.kind, _Kind()).add(op)
+        kind = self._second.kinds.get(op.kind)
+        if kind is None:
+            kind = self._second.kinds[op.kind] = _Kind()
+        kind.add(op)
         if op.sent_ns != NOT_SENT:
             self._second.response_ns.append(op.done_ns - op.due_ns)
 
@@ -142,7 +148,7 @@ class LiveLog:
             lateness_p99_ms=_milliseconds(second.lateness_ns, 0.99),
             in_flight=in_flight,
             cpu=round(cpu, 4),
-            operations={name: kind.told() for name, kind in sorted(second.kinds.items())},
+            operations={name: asdict(kind) for name, kind in sorted(second.kinds.items())},
         )
 
     def done(self, *, t_s: float, was_interrupted: bool) -> None:
