@@ -12,6 +12,7 @@ from flashdrill import __version__
 from flashdrill.cli.comparing import compare
 from flashdrill.cli.completing import PROGRAM, completion
 from flashdrill.cli.importing import import_traffic
+from flashdrill.cli.injecting import inject
 from flashdrill.cli.inspecting import schema, validate
 from flashdrill.cli.listing import list_files
 from flashdrill.cli.reporting import report
@@ -40,6 +41,7 @@ for command in (
     up,
     down,
     status,
+    inject,
     import_traffic,
     list_files,
     validate,

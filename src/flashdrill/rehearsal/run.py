@@ -8,10 +8,8 @@ Whatever happens on the way, faults are healed, the stack goes down, and what wa
 from __future__ import annotations
 
 import asyncio
-import signal
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from flashdrill.errors import FlashdrillError, InconclusiveError, StackError, To
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.interruption import interruptible
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.settle import settle
 from flashdrill.rehearsal.storm import storm
@@ -35,7 +34,7 @@ async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     folder = folders.create(prepared.order.out, prepared.scenario.name, began)
     trace = Trace(environment={"run_folder": _shown(folder.path)})
     judges = asyncio.get_running_loop().run_in_executor(None, _judges)
-    with _interruptible(trace):
+    with interruptible(trace.interrupted):
         await _run_to_any_end(prepared, folder, trace, watcher)
     watcher.phase("judging")
     conclude = await judges
@@ -121,27 +120,6 @@ def _specification(prepared: Prepared, folder: RunFolder) -> StackSpec:
         toxiproxy=prepared.order.toxiproxy,
         provisions=prepared.provisions,
     )
-
-
-@contextmanager
-def _interruptible(trace: Trace) -> Iterator[None]:
-    """Ctrl-C and SIGTERM cancel the run once, in order; a second one is left to the guardian."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def interrupt(signum: int) -> None:
-        trace.was_interrupted = True
-        loop.remove_signal_handler(signum)
-        task.cancel()
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, interrupt, signum)
-    try:
-        yield
-    finally:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(signum)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -117,13 +117,13 @@ def provisions_of(plans: Iterable[Path]) -> Provisions:
             fault = kinds[entry["kind"]]
             if lacking := fault.missing():
                 raise entry.at("kind").fail(f"{fault.kind} cannot be done here: {lacking}")
-            wanted |= _needs(fault, entry["target"])
+            wanted |= _needs(fault, *entry["target"])  # any of them may be drawn
     return wanted
 
 
-def _needs(fault: type[Fault], target: str) -> Provisions:
+def _needs(fault: type[Fault], *targets: str) -> Provisions:
     return Provisions(
-        edges=frozenset({target}) if "edge" in fault.needs else frozenset(),
+        edges=frozenset(targets) if "edge" in fault.needs else frozenset(),
         has_clock="clock" in fault.needs,
         has_volume="volume" in fault.needs,
     )

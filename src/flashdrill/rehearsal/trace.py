@@ -37,3 +37,7 @@ class Trace:
     )
     stack_error: str = ""
     was_interrupted: bool = False
+
+    def interrupted(self) -> None:
+        """Note that somebody ended the run."""
+        self.was_interrupted = True
