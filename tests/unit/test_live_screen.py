@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console, Group
@@ -11,6 +12,8 @@ from flashdrill.cli.live.row import fit, row
 from flashdrill.cli.live.screen import LOG_LINES, screen
 from flashdrill.cli.live.spark import spark
 from flashdrill.cli.live.story import Story
+from flashdrill.model.faults import FaultPlan, PlannedFault, Trigger
+from flashdrill.plan.conditions import parse_condition
 from flashdrill.rehearsal.watcher import ServiceNow
 from tests.unit.live_story import PLAN, SCENARIO, draining, second, starting, step, under_load
 
@@ -67,6 +70,23 @@ def test_faults_in_force_come_with_what_is_left_of_them_and_the_next_with_its_ti
     kill = next(line for line in lines if "backend-kill" in line)
     assert "next" in kill
     assert "in 3.5 s" in kill
+
+
+def test_a_fault_that_waits_says_for_what_and_is_counted_down_from_when_it_began() -> None:
+    trigger = Trigger(0.0, 80.0, parse_condition("rate > 300/s"), is_optional=True)
+    waiting = PlannedFault("wait", "kill", "backend", 0.0, 4.0, trigger=trigger)
+    story = Story(SCENARIO, FaultPlan("p", Path("p.yaml"), (waiting,)))
+    story.begin(3.0, "load and faults, 90 s")
+    story.hear(19.0, second(t_s=16.0))
+    assert "next      wait  kill on backend  when rate > 300/s" in drawn(story, 19.5)
+    story.mark(step("wait", "inject"))
+    story.hear(20.0, second(t_s=17.0))
+    assert "in force  wait  kill on backend  3.0 s left" in drawn(story, 20.0)
+    absent = Story(SCENARIO, FaultPlan("p", Path("p.yaml"), (waiting,)))
+    absent.begin(3.0, "load and faults, 90 s")
+    absent.hear(19.0, second(t_s=16.0))
+    absent.mark(step("wait", "not due", "its condition never came true"))
+    assert "not due   wait" in drawn(absent, 19.5)
 
 
 def test_breakers_are_told_by_words_and_levels_and_queues_by_numbers() -> None:

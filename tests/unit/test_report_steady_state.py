@@ -14,9 +14,11 @@ import pytest
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.result import RunResult
 from flashdrill.model.steady_state import Aborted, Breach, SteadyResult
+from flashdrill.report.comparison import compare
 from flashdrill.report.headline import meaning, tiles
 from flashdrill.report.html import render
 from flashdrill.report.junit import write_junit
+from flashdrill.report.kept import KeptRun
 from flashdrill.report.markdown import lines
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.store import read_result, write_result
@@ -140,3 +142,19 @@ def test_the_next_step_after_an_abort_is_a_run_without_faults() -> None:
     step = next_steps(guarded())[0]
     assert ABORTED.text in step.text
     assert step.command.endswith("--no-chaos")
+
+
+def test_a_comparison_says_what_became_of_them() -> None:
+    asked = {**sample().scenario, "aborts": [ABORTED.text]}
+    calm = guarded(steady_state=(BACK,), aborted=None, scenario=asked)
+    bad = dataclasses.replace(GONE, text=BACK.text, unit="share", after_value=0.4)
+    wild = guarded(steady_state=(bad,), scenario=asked)
+    found = compare(KeptRun("a", calm, None, None), KeptRun("b", wild, None, None)).changes
+    assert (
+        f"abort condition `{ABORTED.text}` did not come true in A, ended the run in B "
+        f"({ABORTED.text}, seen 95.92 % at 6.0 s)"
+    ) in found
+    assert any(
+        change.startswith("steady state `error_rate < 5%` holds in A, is violated in B (held")
+        for change in found
+    )

@@ -14,6 +14,7 @@ from flashdrill.model.result import Conclusion, Invariant, RunResult, StageValid
 from flashdrill.report.conditions import GROUND, TEST, Condition, conditions
 from flashdrill.report.differences import Figure, figures
 from flashdrill.report.kept import KeptRun
+from flashdrill.report.steady_state import aborted, sentence, tone
 
 _PHRASES = {
     "holds": "holds",
@@ -24,11 +25,14 @@ _PHRASES = {
     "proven": "took effect and was healed",
     "not observed": "was not seen to take effect",
     "not healed": "was not healed",
+    "not due": "was not due",
+    "silent": "did not come true",
+    "fired": "ended the run",
     "valid": "is valid",
     "invalid": "is invalid",
     None: "was not asked",
 }
-_GOOD = frozenset({"holds", "pass", "proven", "valid", None})
+_GOOD = frozenset({"holds", "pass", "proven", "valid", "not due", "silent", None})
 """Answers that need no explanation."""
 
 
@@ -49,7 +53,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An answer in both runs, None where a run had no such question. `of`: invariant, gate, fault, stage."""
+    """An answer in both runs, None where a run had no such question.
+
+    `of`: invariant, gate, fault, stage, steady state, abort condition.
+    """
 
     of: str
     name: str
@@ -114,6 +121,18 @@ def _judged(a: RunResult, b: RunResult) -> Iterator[Judged]:
     yield from _pairs("gate", *({g.text: (g.status, g.reason) for g in r.gates} for r in (a, b)))
     yield from _pairs("fault", *({f.id: _fault(f) for f in r.faults} for r in (a, b)))
     yield from _pairs("stage", *({v.stage: _stage(v) for v in r.validity} for r in (a, b)))
+    states = ({s.text: (tone(s), sentence(s)) for s in r.steady_state} for r in (a, b))
+    yield from _pairs("steady state", *states)
+    yield from _pairs("abort condition", _aborts(a), _aborts(b))
+
+
+def _aborts(run: RunResult) -> _Answers:
+    """The condition that ended the run has fired, the others have not."""
+    fired = run.aborted
+    asked: dict[str, tuple[str, str]] = dict.fromkeys(
+        run.scenario.get("aborts", ()), ("silent", "")
+    )
+    return {**asked, fired.text: ("fired", aborted(fired))} if fired else asked
 
 
 def _pairs(of: str, a: _Answers, b: _Answers) -> Iterator[Judged]:
@@ -152,7 +171,8 @@ def _changes(a: Side, b: Side, judged: tuple[Judged, ...]) -> Iterator[str]:
 
 
 def _change(pair: Judged) -> str:
-    name = f"`{pair.name}`" if pair.of == "gate" else pair.name
+    is_written = pair.of in {"gate", "steady state", "abort condition"}
+    name = f"`{pair.name}`" if is_written else pair.name
     ends = (
         f"{_PHRASES.get(answer, answer)} in {run}{f' ({detail})' if detail and bad else ''}"
         for run, answer, detail, bad in (

@@ -48,16 +48,21 @@ def _columns(faults: list[FaultStory]) -> dict[str, str]:
 def _row(fault: FaultStory, what: str, t_s: float, *, is_next: bool) -> Row:
     planned = fault.planned
     if fault.is_in_force:
-        left_s = planned.end_s - t_s
+        left_s = fault.end_s - t_s
         when = f"{left_s:.1f} s left" if left_s > 0 else "healing"
         seen = "observed" if "observed" in fault.steps else fault.trouble or "not observed yet"
         return row("", (f"█ in force  {what}  {when}, {seen}", "bold yellow"))
     if fault.trouble:
         return row("", (f"✗ failed    {what}  {fault.trouble}", "red"), rank=1)
+    if "not due" in fault.steps:
+        return row("", (f"– not due   {what}", "dim"), rank=4)
     if fault.is_over:
         seen = "observed" if "observed" in fault.steps else "not observed"
         return row("", ("✓ healed    ", "green"), (f"{what}  {seen}", "dim"), rank=4)
     starts = f"in {max(0.0, planned.start_s - t_s):.1f} s"
+    if planned.trigger:
+        condition = planned.trigger.condition
+        starts = f"when {condition.text}" if condition else f"with {planned.trigger.follows}"
     if is_next:
         return row("", f"░ next      {what}  {starts}", rank=1)
     return row("", (f"░ later     {what}  {starts}", "dim"), rank=5)

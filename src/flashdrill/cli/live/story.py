@@ -20,6 +20,13 @@ class FaultStory:
     planned: PlannedFault
     steps: set[str] = field(default_factory=set)
     trouble: str = ""
+    began_s: float = 0.0  # the last second of load when it was injected
+
+    @property
+    def end_s(self) -> float:
+        """When it is to be healed, seconds since the run's start; one that the run started, to a second."""
+        planned = self.planned
+        return self.began_s + planned.duration_s if planned.trigger else planned.end_s
 
     @property
     def is_in_force(self) -> bool:
@@ -29,7 +36,8 @@ class FaultStory:
     @property
     def is_over(self) -> bool:
         """Healed, or never made."""
-        return "healed" in self.steps or ("failed" in self.steps and "inject" not in self.steps)
+        never = self.steps & {"failed", "not due"} and "inject" not in self.steps
+        return "healed" in self.steps or bool(never)
 
 
 class Story:
@@ -70,6 +78,8 @@ class Story:
         if fault is None:
             return
         fault.steps.add(str(event["phase"]))
+        if event["phase"] == "inject" and self.last is not None:
+            fault.began_s = self.last.t_s
         if event["phase"] == "failed":
             fault.trouble = str(event.get("detail", ""))
 
