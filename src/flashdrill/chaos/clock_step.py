@@ -63,7 +63,7 @@ class ClockStep(Fault):
         """libfaketime."""
         if faketime_library():
             return ""
-        return "there is no libfaketime; apt-get install libfaketime (or, on x86-64, pip install libfaketime)"
+        return "there is no libfaketime: pip install libfaketime (x86-64), or apt-get install libfaketime"
 
     async def baseline(self, ctx: FaultContext) -> Offset:
         """How far the service's clock is from this one."""
