@@ -53,7 +53,9 @@ def inject(plans: tuple[Path, ...], state: Path, seed: int | None, scenario: Pat
 
     Each is looked for, and healed when its time is over.
     """
-    from flashdrill.cli.console import open_console  # noqa: PLC0415  (a quick --help)
+    from rich.text import Text  # noqa: PLC0415  (a quick --help)
+
+    from flashdrill.cli.console import open_console  # noqa: PLC0415
     from flashdrill.cli.progress import fault_line, stamped  # noqa: PLC0415
     from flashdrill.rehearsal import injection  # noqa: PLC0415
 
@@ -70,7 +72,10 @@ def inject(plans: tuple[Path, ...], state: Path, seed: int | None, scenario: Pat
         line = stamped(step.at_s, fault_line({"detail": _said(step), **step.event}))
         console.print(line, soft_wrap=True)
 
-    found = asyncio.run(injection.inject(prepared, state, show))
+    def begun() -> None:
+        console.print(stamped(0.0, Text("the timetable begins")))
+
+    found = asyncio.run(injection.inject(prepared, state, show, begun))
     console.print()
     console.print(_table(found.records))
     return found.exit_code

@@ -106,11 +106,13 @@ def prepare_injection(
 Tell: TypeAlias = Callable[[Step], None]
 
 
-async def inject(injection: Injection, state_dir: Path, tell: Tell) -> Injected:
+async def inject(
+    injection: Injection, state_dir: Path, tell: Tell, begun: Callable[[], None] = lambda: None
+) -> Injected:
     """Live through the plan on the stack in a folder; Ctrl-C and SIGTERM heal first.
 
-    `tell` hears of every step, see `Step`. Raises StackError when there is no such stack, or when it lacks what a
-    fault needs; nothing has been touched then.
+    `begun` is called when the timetable begins, `tell` hears of every step, see `Step`. Raises StackError when there
+    is no such stack, or when it lacks what a fault needs; nothing has been touched then.
     """
     found = Injected()
     with interruptible(found.interrupted):
@@ -119,7 +121,7 @@ async def inject(injection: Injection, state_dir: Path, tell: Tell) -> Injected:
                 _check(injection, stack)
                 for name in sorted(stack.visitor.processes):
                     await stack.wait_ready(name, READY_TIMEOUT_S)
-                await _live_through(injection, stack, found, tell)
+                await _live_through(injection, stack, found, tell, begun)
         except asyncio.CancelledError:
             if not found.was_interrupted:
                 raise
@@ -127,7 +129,11 @@ async def inject(injection: Injection, state_dir: Path, tell: Tell) -> Injected:
 
 
 async def _live_through(
-    injection: Injection, stack: AttachedStack, found: Injected, tell: Tell
+    injection: Injection,
+    stack: AttachedStack,
+    found: Injected,
+    tell: Tell,
+    begun: Callable[[], None],
 ) -> None:
     journal = Journal(stack.state_dir / JOURNALS / f"{injection.plan.name}.jsonl")
     began_s = time.monotonic()
@@ -139,6 +145,7 @@ async def _live_through(
     chaos = chaos_on(
         stack, injection.plan, injection.kinds, journal, seed=injection.seed, on_event=heard
     )
+    begun()
     try:
         await chaos.run(began_s)
     finally:

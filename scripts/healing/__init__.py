@@ -1,0 +1,1 @@
+"""What `make soak-healing` is made of."""

@@ -1,0 +1,316 @@
+"""Whether nothing of any fault is left in a stack, asked of the servers themselves. Nothing of flashdrill's code.
+
+What is there before the first fault is the measure: `measured`; `left` compares with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import asyncpg
+import psutil
+from redis.asyncio import Redis
+
+from scripts.healing.shop import Shop, servers
+
+ASK_TIMEOUT_S = 1.5
+LOOKER = "soak-looker"
+OWNERS = ("flashdrill-backend", LOOKER)
+"""Whose sessions a database may have."""
+CLOCK_TOLERANCE_S = 2.0
+VOLUME_TOLERANCE_BYTES = 4 * 2**20
+REDIS_SETTINGS = (
+    "maxmemory",
+    "maxmemory-policy",
+    "min-replicas-to-write",
+    "replica-serve-stale-data",
+)
+
+_STRANGERS = """
+SELECT a.application_name, count(DISTINCT a.pid) AS sessions, count(l.locktype) AS locks
+FROM pg_stat_activity AS a LEFT JOIN pg_locks AS l ON l.pid = a.pid AND l.granted
+WHERE a.backend_type = 'client backend' AND a.application_name <> ALL ($1) GROUP BY 1
+"""
+_INDEXES = """
+SELECT i.relname::text AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisvalid AND x.indisready AS is_valid
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'public'::regnamespace
+"""
+_ALTERED = (
+    "SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A whole stack, in numbers and texts that can be compared."""
+
+    processes: Counter[str]
+    proxies: Mapping[str, tuple[str, str]]
+    ways: Mapping[str, tuple[str, str, str]]
+    databases: Mapping[str, Mapping[str, str]]
+    redis: Mapping[str, Any]
+    slots: tuple[float, int]
+    volume_free: int
+
+
+async def measured(shop: Shop) -> Measured:
+    """What a whole stack looks like. Raises whatever its servers make of the questions."""
+    return Measured(
+        processes=Counter(_command(process) for process in servers(shop)),
+        proxies={name: (p["listen"], p["upstream"]) for name, p in (await _proxies(shop)).items()},
+        ways=await _ways(shop),
+        databases={name: await _database(dsn) for name, dsn in shop.shards.items()},
+        redis=await _redis(shop),
+        slots=await _slots(shop),
+        volume_free=_free(shop),
+    )
+
+
+async def left(shop: Shop, before: Measured, harness: Iterable[psutil.Process]) -> list[str]:
+    """What is not as it was, in words; a server that does not answer is not."""
+    looks: list[Callable[[], Awaitable[list[str]]]] = [
+        lambda: _left_processes(shop, before, harness),
+        lambda: _left_proxies(shop, before),
+        lambda: _left_edge(shop, before),
+        *(lambda name=name: _left_database(shop, before, name) for name in shop.shards),  # type: ignore[misc]
+        lambda: _left_redis(shop, before),
+        lambda: _left_service(shop, before),
+        lambda: _left_volume(shop, before),
+    ]
+    found = await asyncio.gather(*(_answered(look) for look in looks))
+    return [word for words in found for word in words]
+
+
+async def _answered(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            return await look()
+    except Exception as error:
+        return [f"no answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}"]
+
+
+# -- processes -------------------------------------------------------------------------------
+
+
+async def _left_processes(
+    shop: Shop, before: Measured, harness: Iterable[psutil.Process]
+) -> list[str]:
+    words = [f"helper {process.pid} still runs" for process in harness if _lives(process)]
+    now = Counter(_command(process) for process in servers(shop))
+    words += [f"does not run: {command[:80]}" for command in before.processes - now]
+    words += [f"runs besides: {command[:80]}" for command in now - before.processes]
+    for process in psutil.Process(shop.guardian).children(recursive=True):
+        try:
+            if process.status() == psutil.STATUS_STOPPED:
+                words.append(f"stopped: {process.pid} {_command(process)[:60]}")
+        except psutil.NoSuchProcess:
+            continue
+    return words
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+# -- Toxiproxy and the edge ------------------------------------------------------------------
+
+
+async def _left_proxies(shop: Shop, before: Measured) -> list[str]:
+    words, found = [], await _proxies(shop)
+    for name, addresses in before.proxies.items():
+        proxy = found.get(name)
+        if proxy is None:
+            words.append(f"proxy {name} is gone")
+            continue
+        words += [f"toxic {toxic['name']} on {name}" for toxic in proxy["toxics"]]
+        if not proxy["enabled"]:
+            words.append(f"proxy {name} is off")
+        if (proxy["listen"], proxy["upstream"]) != addresses:
+            words.append(f"proxy {name} goes elsewhere")
+    return words
+
+
+async def _left_edge(shop: Shop, before: Measured) -> list[str]:
+    if not shop.edge:
+        return []
+    words = [f"rule {rule} at the edge" for rule in await _json(f"{shop.edge}/rules")]
+    for name, way in (await _json(f"{shop.edge}/ways")).items():
+        if not way["is_listening"]:
+            words.append(f"the edge does not listen for {name}")
+    return words if await _ways(shop) == before.ways else [*words, "the edge's ways differ"]
+
+
+async def _proxies(shop: Shop) -> dict[str, Any]:
+    return await _json(f"{shop.toxiproxy}/proxies")
+
+
+async def _ways(shop: Shop) -> dict[str, tuple[str, str, str]]:
+    ways = await _json(f"{shop.edge}/ways") if shop.edge else {}
+    return {
+        name: (str(w["mode"]), str(w["listen"]), str(w["upstream"])) for name, w in ways.items()
+    }
+
+
+# -- databases and Redis ---------------------------------------------------------------------
+
+
+async def _left_database(shop: Shop, before: Measured, name: str) -> list[str]:
+    connection = await asyncpg.connect(
+        shop.shards[name], timeout=ASK_TIMEOUT_S, server_settings={"application_name": LOOKER}
+    )
+    try:
+        strangers = await connection.fetch(_STRANGERS, list(OWNERS))
+        now = await _settings(connection)
+    finally:
+        connection.terminate()
+    words = [
+        f"{name}: {row['sessions']} sessions of {row['application_name']!r}, {row['locks']} locks"
+        for row in strangers
+    ]
+    usual = before.databases[name]
+    words += [
+        f"{name}: {key} is {now.get(key, 'gone')}, not {usual.get(key, 'there')}"
+        for key in sorted({*usual, *now})
+        if usual.get(key) != now.get(key)
+    ]
+    return words
+
+
+async def _database(dsn: str) -> dict[str, str]:
+    connection = await asyncpg.connect(
+        dsn, timeout=ASK_TIMEOUT_S, server_settings={"application_name": LOOKER}
+    )
+    try:
+        return await _settings(connection)
+    finally:
+        connection.terminate()
+
+
+async def _settings(connection: asyncpg.Connection[Any]) -> dict[str, str]:
+    """What a session finds: indexes, ALTER SYSTEM's left-overs, and whether it may write."""
+    indexes = {
+        f"index {row['name']}": f"{row['definition']} ({'valid' if row['is_valid'] else 'INVALID'})"
+        for row in await connection.fetch(_INDEXES)
+    }
+    altered = {
+        f"ALTER SYSTEM {row['name']}": str(row["setting"])
+        for row in await connection.fetch(_ALTERED)
+    }
+    read_only = await connection.fetchval("SHOW default_transaction_read_only")
+    return {**indexes, **altered, "default_transaction_read_only": str(read_only)}
+
+
+async def _left_redis(shop: Shop, before: Measured) -> list[str]:
+    now = await _redis(shop)
+    words = [
+        f"redis: {key} is {now[key]}, not {before.redis[key]}"
+        for key in before.redis
+        if key != "keys" and now[key] != before.redis[key]
+    ]
+    if missing := before.redis["keys"] - now["keys"]:
+        words.append(f"redis: {len(missing)} keys are missing, such as {min(missing)}")
+    words += [f"redis: key {key}" for key in now["keys"] if key.startswith("flashdrill:")]
+    return words
+
+
+async def _redis(shop: Shop) -> dict[str, Any]:
+    """Its settings, its role, and the names of its keys. A script that runs lets it answer nothing but BUSY."""
+    host, port = shop.redis
+    client = Redis(
+        host=host, port=port, decode_responses=True, protocol=2, socket_timeout=ASK_TIMEOUT_S
+    )
+    try:
+        found: dict[str, Any] = {}
+        for name in REDIS_SETTINGS:
+            found |= await client.config_get(name)
+        found["role"] = (await client.info("replication"))["role"]
+        found["keys"] = frozenset(str(key) for key in await client.keys("*"))
+        return found
+    finally:
+        await client.aclose()
+
+
+# -- the service -----------------------------------------------------------------------------
+
+
+async def _left_service(shop: Shop, before: Measured) -> list[str]:
+    words = []
+    limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
+        session.get(f"{shop.service}/readyz") as answer,
+    ):
+        status, date = answer.status, answer.headers["Date"]
+    if status != 200:
+        words.append(f"the service is not ready: {status}")
+    offset_s = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
+    if abs(offset_s) > CLOCK_TOLERANCE_S:
+        words.append(f"the service's clock is off by {offset_s:.0f} s")
+    if shop.clock and (text := shop.clock.read_text().strip()) != "+0":
+        words.append(f"the clock file says {text!r}")
+    if (slots := await _slots(shop)) != before.slots:
+        words.append(f"the service has {slots} request slots, not {before.slots}")
+    return words
+
+
+async def _slots(shop: Shop) -> tuple[float, int]:
+    """As the service says, and as its settings file says; 0: they say nothing."""
+    limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
+        session.get(shop.metrics) as answer,
+    ):
+        lines = (await answer.text()).splitlines()
+    said = next(
+        line
+        for line in lines
+        if line.startswith('flashdrill_resource_capacity{resource="requests"')
+    )
+    settings = json.loads(shop.settings.read_text())
+    return float(said.rpartition(" ")[2]), int(settings.get("in_flight_max", 0))
+
+
+async def _left_volume(shop: Shop, before: Measured) -> list[str]:
+    if shop.volume is None:
+        return []
+    words = [f"file {path.name} in the queue" for path in shop.volume.glob(".*")]
+    if _free(shop) < before.volume_free - VOLUME_TOLERANCE_BYTES:
+        words.append(f"{_free(shop)} bytes are free in the queue, not {before.volume_free}")
+    return words
+
+
+def _free(shop: Shop) -> int:
+    if shop.volume is None:
+        return 0
+    numbers = os.statvfs(shop.volume)
+    return numbers.f_bavail * numbers.f_frsize
+
+
+async def _json(url: str) -> dict[str, Any]:
+    limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
+        session.get(url) as answer,
+    ):
+        document: dict[str, Any] = await answer.json(content_type=None)
+        return document
