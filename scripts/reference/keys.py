@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flashdrill.plan.conditions import ConditionText
 from flashdrill.plan.fault_kinds import FaultEntry
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.moments import ExtentText, MomentText
@@ -23,12 +24,14 @@ from flashdrill.plan.shapes import (
     Text,
 )
 from flashdrill.plan.stages import RateOrRamp
+from flashdrill.plan.steady_state import Conditions, SteadyStateShape
 from flashdrill.plan.table import Table
 from flashdrill.plan.traffic import Moment, Offsets
 from flashdrill.report.tables import table
 
 HEAD = ("key", "form", "default", "meaning", "example")
 VALUES = "scenario.md#how-values-are-written"
+CONDITION = "[condition](../concepts/steady-state.md#conditions)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,9 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
     Flag: "`true` or `false`",
     FilePath: "path, relative to this file",
     GateText: "[gate](gates.md)",
+    ConditionText: CONDITION,
+    Conditions: f"{CONDITION}, or list of them",
+    SteadyStateShape: f"{CONDITION}, list of them, or [steady state](scenario.md#a-steady-state)",
     MomentText: "[moment](#when-it-happens)",
     ExtentText: f"[duration]({VALUES}), or a share of what `at` names",
     RateOrRamp: f"[rate]({VALUES}), or [ramp](#a-ramp)",

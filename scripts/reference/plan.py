@@ -28,6 +28,8 @@ MOMENTS = (
 PLAN_EXAMPLES = {
     "name": "name: promotion_night",
     "description": "description: A shard times out, Redis is slow",
+    "steady_state": "steady_state: error_rate < 1%",
+    "abort": "abort: error_rate(place_order) > 50% for 10s",
     "faults": "",
 }
 COMMON_EXAMPLES = {

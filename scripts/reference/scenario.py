@@ -14,6 +14,7 @@ from flashdrill.plan.quantities import (
 from flashdrill.plan.recording import TRAFFIC_USE
 from flashdrill.plan.scenario import LIMITS, SCENARIO
 from flashdrill.plan.stages import RAMP, STAGE
+from flashdrill.plan.steady_state import STEADY_STATE
 from flashdrill.plan.world import PRODUCT, WORLD
 from flashdrill.report.tables import table
 from scripts.reference.keys import Keys, section
@@ -34,6 +35,8 @@ SECTIONS: dict[str, Keys] = {
             "stages": "",
             "traffic": "",
             "gates": "gates: [p99(place_order) < 800ms during rush, recovery < 30s]",
+            "steady_state": "steady_state: [error_rate < 1%, p99(place_order) < 500ms]",
+            "abort": "abort: error_rate(place_order) > 50% for 10s",
             "limits": "limits: {in_flight: 1024}",
         },
     ),
@@ -70,6 +73,13 @@ SECTIONS: dict[str, Keys] = {
             "speed": "speed: 5",
             "map": 'map: {"Fetch*": browse}',
             "tail": "tail: 2s",
+        },
+    ),
+    "a steady state": Keys(
+        STEADY_STATE,
+        {
+            "conditions": "conditions: [error_rate < 1%, p99(place_order) < 500ms]",
+            "back_within": "back_within: 10s",
         },
     ),
     "limits": Keys(

@@ -28,7 +28,7 @@ class Conditions:
         return {"anyOf": [ConditionText().schema(), self._several.schema()]}
 
 
-_TABLE = Table(
+STEADY_STATE = Table(
     "a steady state",
     {
         "conditions": Field(Conditions(), "what holds while all is well", is_required=True),
@@ -48,12 +48,12 @@ class SteadyStateShape:
         """The steady state. Raises ConfigError."""
         if not isinstance(node.content, dict):
             return SteadyState(Conditions().read(node))
-        entry = _TABLE.read(node)
+        entry = STEADY_STATE.read(node)
         return SteadyState(entry["conditions"], entry["back_within"])
 
     def schema(self) -> dict[str, Any]:
         """A string, a list of strings, or an object."""
-        return {"anyOf": [*Conditions().schema()["anyOf"], _TABLE.schema()]}
+        return {"anyOf": [*Conditions().schema()["anyOf"], STEADY_STATE.schema()]}
 
 
 FIELDS = {
