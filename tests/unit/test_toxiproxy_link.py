@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flashdrill.toxiproxy.embedded.link import Link, discard
-from flashdrill.toxiproxy.embedded.room import BUFFER_BYTES, TOTAL_BYTES, Room
+from flashdrill.toxiproxy.embedded.room import BUFFER_BYTES, Room
 from flashdrill.toxiproxy.embedded.toxic import Toxic
 from flashdrill.toxiproxy.embedded.toxics import Latency
 
@@ -134,26 +134,27 @@ async def test_a_full_destination_lets_the_stages_fill_up_before_the_source_is_h
 
 
 async def test_links_with_toxics_share_the_room() -> None:
-    room, ends = Room(), [End() for _ in range(64)]
+    room, ends = Room(), [End() for _ in range(20)]
     chains = [link(end, room) for end in ends]
-    assert room.share == TOTAL_BYTES
-    for chain in chains:
+    for chain, end in zip(chains, ends, strict=True):
         chain.apply([latency()])
-    assert room.share == TOTAL_BYTES // 64
-    ends[0].receive(bytes(room.share))
-    assert not ends[0].is_paused
-    ends[0].receive(b"x")
-    assert ends[0].is_paused
-    chains[1].apply([])
-    chains[2].dest_ended()
-    chains[2].dest_ended()
-    assert room.share == TOTAL_BYTES // 62
-
-
-def test_a_share_is_never_less_than_a_buffer() -> None:
-    room = Room()
-    room.links = 20_000
-    assert room.share == BUFFER_BYTES
+        end.receive(bytes(4_000_000))
+    assert room.held == 80_000_000
+    assert [end.is_paused for end in ends].count(True) == 4  # those that came when it was full
+    small, few = End(), BUFFER_BYTES
+    late = link(small, room)
+    late.apply([latency()])
+    small.receive(bytes(few))
+    assert not small.is_paused
+    small.receive(b"x")
+    assert small.is_paused
+    for chain in chains[:10]:
+        chain.apply([])
+    for chain in chains[10:]:
+        chain.dest_ended()
+        chain.dest_ended()
+    late.settle()
+    assert (room.held, small.is_paused) == (few + 1, False)
 
 
 async def test_nothing_is_held_for_a_destination_that_is_gone() -> None:

@@ -101,7 +101,8 @@ def _named_port(service: str) -> int:
 def _listening(
     family: socket.AddressFamily, host: str, port: int, *, is_dual: bool
 ) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol: asyncio switches Nagle's algorithm off only where it stands.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

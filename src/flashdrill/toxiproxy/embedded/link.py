@@ -3,8 +3,8 @@
     source endpoint ──> [stage of each toxic that chose this connection] ──> destination endpoint
 
 Without a stage the source writes straight to the destination's transport, and is paused while that one's
-buffer is full. With stages it is paused while a stage holds more than its capacity or than
-this link's share of the room, or while the stages and
+buffer is full. With stages it is paused while a stage holds more than its capacity (or the
+proxy's toxics together too much), or while the stages and
 a full buffer together do: what a slow reader leaves in the buffer counts, and does not stop the stages from
 filling, so that a reader never waits for a delay that could have passed meanwhile.
 """
@@ -76,6 +76,7 @@ class Link:
         self._random_key = random_key
         self._rng: Random | None = None
         self._stages: list[tuple[Toxic, Stage]] = []
+        self._held = 0
         self._is_blocked = False
         self._is_paused = False
         self._buffer_limit = BUFFER_BYTES
@@ -102,7 +103,7 @@ class Link:
         if self.is_over:
             return
         for toxic, stage in [pair for pair in self._stages if pair[0] not in toxics]:
-            self._take([pair for pair in self._stages if pair[0] is not toxic])
+            self._stages.remove((toxic, stage))
             stage.release()
         if not self.is_over:
             self._rebuild(toxics)
@@ -131,7 +132,7 @@ class Link:
         self.source.receive = discard
         for _, stage in self._stages:
             stage.stop()
-        self._take([])
+        self._stages.clear()
         self._is_blocked = False
         self.settle()
 
@@ -167,23 +168,19 @@ class Link:
             self.dest.close()
 
     def _is_full(self) -> bool:
+        held = sum(stage.held for _, stage in self._stages)
+        self._room.held += held - self._held
+        self._held = held
         if not self._stages:
             return self._is_blocked
-        share = self._room.share
-        if any(stage.held > min(stage.capacity, share) for _, stage in self._stages):
+        allowed = self._room.allowance
+        if any(stage.held > allowed(stage.capacity) for _, stage in self._stages):
             return True
-        if not self._is_blocked:
-            return False
-        return self.dest.buffered + sum(stage.held for _, stage in self._stages) > self._window()
+        return self._is_blocked and self.dest.buffered + held > self._window()
 
     def _window(self) -> int:
         wanted = max((stage.capacity for _, stage in self._stages), default=BUFFER_BYTES)
-        return min(wanted, self._room.share)
-
-    def _take(self, stages: list[tuple[Toxic, Stage]]) -> None:
-        """These are the stages from now on; with some it needs a share of the room."""
-        self._room.links += bool(stages) - bool(self._stages)
-        self._stages = stages
+        return self._room.allowance(wanted)
 
     def _limit(self) -> None:
         """A buffer that is nearly the whole window says so when it gets less: the source is read again in time."""
@@ -205,7 +202,7 @@ class Link:
             stage.onward = onward
             stages.insert(0, (toxic, stage))
             onward = stage
-        self._take(stages)
+        self._stages = stages
         self.source.receive = self.receive if stages else self.dest.write
         for toxic, stage in stages:
             if id(toxic) not in known:

@@ -1,19 +1,18 @@
-"""The memory that one proxy's toxics may take, shared out evenly among the links that have toxics."""
+"""The memory that the toxics of one proxy may take together."""
 
 from __future__ import annotations
 
 BUFFER_BYTES = 64 * 1024
 """What a link may always hold, and what a destination's buffer takes before it is full."""
-TOTAL_BYTES = 128 * 1024 * 1024
+ROOM_BYTES = 64 * 1024 * 1024
 
 
 class Room:
-    """`links`: how many links share it."""
+    """`held`: the bytes that the links' toxics hold at the moment, in sum."""
 
     def __init__(self) -> None:
-        self.links = 0
+        self.held = 0
 
-    @property
-    def share(self) -> int:
-        """Bytes that one link may hold."""
-        return max(BUFFER_BYTES, TOTAL_BYTES // max(1, self.links))
+    def allowance(self, wanted: int) -> int:
+        """How much of what it wants a link may hold: all of it while there is room, then a buffer's worth."""
+        return wanted if self.held <= ROOM_BYTES else min(wanted, BUFFER_BYTES)
