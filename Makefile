@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak bench-faults bench-toxiproxy bench-edge clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy bench-edge clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ build: $(STAMP)  ## Build the wheel into dist/.
 
 soak: $(STAMP)  ## Kill the backend 20 times under load with the queue in use; nothing may be lost or doubled.
 	@$(BIN)/python scripts/kill_backend.py --kills 20
+
+soak-healing: $(STAMP)  ## SIGKILL the harness at 30 random moments of every fault; the stack must be clean within 5 s each time.
+	@$(BIN)/python -m scripts.kill_harness --rounds 30
 
 bench-faults: $(STAMP)  ## Inject every fault for real, one at a time; writes docs/faults.md, and ends in one line of JSON.
 	@$(BIN)/python -m scripts.bench_faults --keep

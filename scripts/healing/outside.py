@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,7 +20,7 @@ import asyncpg
 import psutil
 from redis.asyncio import Redis
 
-from scripts.healing.shop import Shop, servers
+from scripts.healing.shop import Shop, family, servers
 
 ASK_TIMEOUT_S = 1.5
 LOOKER = "soak-looker"
@@ -78,25 +78,25 @@ async def measured(shop: Shop) -> Measured:
 
 async def left(shop: Shop, before: Measured, harness: Iterable[psutil.Process]) -> list[str]:
     """What is not as it was, in words; a server that does not answer is not."""
-    looks: list[Callable[[], Awaitable[list[str]]]] = [
-        lambda: _left_processes(shop, before, harness),
-        lambda: _left_proxies(shop, before),
-        lambda: _left_edge(shop, before),
-        *(lambda name=name: _left_database(shop, before, name) for name in shop.shards),  # type: ignore[misc]
-        lambda: _left_redis(shop, before),
-        lambda: _left_service(shop, before),
-        lambda: _left_volume(shop, before),
-    ]
-    found = await asyncio.gather(*(_answered(look) for look in looks))
+    looks: dict[str, Awaitable[list[str]]] = {
+        "processes": _left_processes(shop, before, harness),
+        "Toxiproxy": _left_proxies(shop, before),
+        "the edge": _left_edge(shop, before),
+        **{name: _left_database(shop, before, name) for name in shop.shards},
+        "redis": _left_redis(shop, before),
+        "the service": _left_service(shop, before),
+        "the volume": _left_volume(shop, before),
+    }
+    found = await asyncio.gather(*(_answered(who, look) for who, look in looks.items()))
     return [word for words in found for word in words]
 
 
-async def _answered(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
+async def _answered(who: str, look: Awaitable[list[str]]) -> list[str]:
     try:
         async with asyncio.timeout(ASK_TIMEOUT_S):
-            return await look()
+            return await look
     except Exception as error:
-        return [f"no answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}"]
+        return [f"no answer of {who}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"]
 
 
 # -- processes -------------------------------------------------------------------------------
@@ -109,13 +109,17 @@ async def _left_processes(
     now = Counter(_command(process) for process in servers(shop))
     words += [f"does not run: {command[:80]}" for command in before.processes - now]
     words += [f"runs besides: {command[:80]}" for command in now - before.processes]
-    for process in psutil.Process(shop.guardian).children(recursive=True):
-        try:
-            if process.status() == psutil.STATUS_STOPPED:
-                words.append(f"stopped: {process.pid} {_command(process)[:60]}")
-        except psutil.NoSuchProcess:
-            continue
+    for server in servers(shop):
+        if stopped := sum(map(_is_stopped, family(server.pid))):
+            words.append(f"stopped: {stopped} processes of {_command(server)[:80]}")
     return words
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -274,7 +278,7 @@ async def _left_service(shop: Shop, before: Measured) -> list[str]:
 
 
 async def _slots(shop: Shop) -> tuple[float, int]:
-    """As the service says, and as its settings file says; 0: they say nothing."""
+    """As the service says, and as its settings file says."""
     limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
@@ -287,7 +291,8 @@ async def _slots(shop: Shop) -> tuple[float, int]:
         if line.startswith('flashdrill_resource_capacity{resource="requests"')
     )
     settings = json.loads(shop.settings.read_text())
-    return float(said.rpartition(" ")[2]), int(settings.get("in_flight_max", 0))
+    slots = float(said.rpartition(" ")[2])
+    return slots, int(settings.get("in_flight_max", slots))  # not given: its own default
 
 
 async def _left_volume(shop: Shop, before: Measured) -> list[str]:
