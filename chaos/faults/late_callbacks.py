@@ -21,6 +21,7 @@ class LateCallbacks(HttpFault):
     """
 
     kind = "late_callbacks"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "delay": Parameter("duration", description="how long a callback is held", unit="s"),
         "share": SHARE,

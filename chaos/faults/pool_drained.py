@@ -59,6 +59,7 @@ class PoolDrained(SessionFault):
     """
 
     kind = "pool_drained"
+    slows = True
     target_kinds = frozenset({"http"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "database": Parameter(

@@ -38,6 +38,7 @@ class StuckJob(Fault):
     """
 
     kind = "stuck_job"
+    slows = True
     target_kinds = frozenset({"postgres"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "sku": Parameter("text", description="the product whose stock row is locked"),

@@ -53,6 +53,7 @@ class Workers(Fault):
     """
 
     kind = "workers"
+    slows = True
     target_kinds = frozenset({"http"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "workers": Parameter("int", description="how many are left; at most 200"),

@@ -14,7 +14,7 @@ from flashdrill.model.op import Attempt, Op, Outcome
 from tests.unit.analysis_history import T0, operation, steady, table
 
 FAULT = FaultRecord("cut", "timeout", "shard1", 10.0, 15.0, True, True, {"canary": "hung"})
-LATENCY = replace(FAULT, kind="latency")
+LATENCY = replace(FAULT, kind="latency", slows=True)
 UNKNOWN: dict[str, Any] = {"outcome": Outcome.INFO, "reason": "timeout"}
 FAILED: dict[str, Any] = {"outcome": Outcome.FAIL, "reason": "breaker_open"}
 REFUSED: dict[str, Any] = {"outcome": Outcome.FAIL, "reason": "sold_out", "is_refusal": True}
@@ -96,7 +96,7 @@ def test_what_shows_long_after_the_fault_is_not_its_sign() -> None:
     assert one([*QUIET, operation(21, **UNKNOWN)]).detect_s is None
 
 
-@pytest.mark.parametrize("slowing", [LATENCY, replace(FAULT, kind="pause")])
+@pytest.mark.parametrize("slowing", [LATENCY, replace(FAULT, kind="pause", slows=True)])
 def test_slow_answers_detect_what_slows_down_and_nothing_else(slowing: FaultRecord) -> None:
     ops = [*steady(0, 10), *steady(10, 15, took_s=0.2), *steady(15, 30)]
     assert one(ops, slowing).detect_s == pytest.approx(0.2)

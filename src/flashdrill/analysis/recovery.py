@@ -43,7 +43,6 @@ BEFORE_NS = 10_000_000_000
 ENOUGH = 20
 DETECT_GRACE_NS = 5_000_000_000
 HEALTHY_STATES = frozenset({"closed", "0", "0.0"})
-SLOWING = ("latency", "slow", "bandwidth", "jitter", "delay", "slicer", "pause")
 
 
 def measure(
@@ -88,7 +87,7 @@ def _detect(record: FaultRecord, run: _Run, slow: Mask) -> float | None:
     start, last = run.at(record.start_s), run.at(record.end_s) + DETECT_GRACE_NS
     signs = [_first(run.bad_attempts_ns, start), _first(_never_sent_ns(run.history), start)]
     signs += [t for t in _event_times(record.target, run.events) if t >= start]
-    if any(word in record.kind for word in SLOWING):
+    if record.slows:
         signs.append(_first(np.sort(run.history.done_ns[slow]), start))
     first = min((t for t in signs if t is not None), default=None)
     return None if first is None or first > last else (first - start) / 1e9

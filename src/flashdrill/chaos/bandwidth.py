@@ -27,6 +27,7 @@ class Bandwidth(ToxicFault):
     """
 
     kind = "bandwidth"
+    slows = True
     toxic = "bandwidth"
     canaries = 1
     parameters: ClassVar[Mapping[str, Parameter]] = {

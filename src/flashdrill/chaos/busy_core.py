@@ -45,6 +45,7 @@ class BusyCore(Fault):
     """
 
     kind = "busy_core"
+    slows = True
     target_kinds = frozenset({"process"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "cores": Parameter("int", 1, "how many"),

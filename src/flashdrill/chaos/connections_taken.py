@@ -37,6 +37,7 @@ class ConnectionsTaken(SessionFault):
     """
 
     kind = "connections_taken"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "leave": Parameter("int", 0, "how many slots stay free", "sessions"),
     }

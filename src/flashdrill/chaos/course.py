@@ -173,6 +173,7 @@ class Course:
             healed=self._is_healed,
             evidence=dict(self._evidence),
             error="; ".join(self._errors),
+            slows=self.fault.slows,
             was_made=self._was_made,
             was_due=self._was_due,
             condition=condition.text if condition else "",

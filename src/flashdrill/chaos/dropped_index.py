@@ -33,6 +33,7 @@ class DroppedIndex(SessionFault):
     """
 
     kind = "dropped_index"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "index": Parameter("text", description="the index, as SQL names it: by_user, shop.by_user"),
     }

@@ -105,6 +105,9 @@ class Fault(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What the stack must provide for it, some of NEEDS."""
 
+    slows: ClassVar[bool] = False
+    """Whether operations become slow by it: then an answer that is slow is a first sign of it."""
+
     has_ended_early: bool = False
     """Set by `heal` when the fault was gone before: it was not in force for all of its time."""
 

@@ -28,6 +28,7 @@ class HalfOpen(EdgeFault):
     """
 
     kind = "half_open"
+    slows = True
     target_kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "redis", "http"})
 
     def __init__(self) -> None:

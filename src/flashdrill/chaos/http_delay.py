@@ -23,6 +23,7 @@ class HttpDelay(HttpFault):
     """
 
     kind = "http_delay"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "delay": Parameter("duration", description="how long a request is held", unit="s"),
         "jitter": Parameter("duration", 0.0, "the delay varies by this much either way", "s"),

@@ -28,6 +28,7 @@ class HttpSlowBody(HttpFault):
     """
 
     kind = "http_slow_body"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "rate": Parameter("rate", description="how many bytes of a body pass, such as 200/s"),
         **COMMON,

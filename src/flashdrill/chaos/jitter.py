@@ -44,6 +44,7 @@ class Jitter(ToxicFault):
     """
 
     kind = "jitter"
+    slows = True
     toxic = "latency"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "jitter": Parameter(

@@ -18,6 +18,7 @@ class Latency(ToxicFault):
     """
 
     kind = "latency"
+    slows = True
     toxic = "latency"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "latency": Parameter("duration", description="the delay", unit="s"),

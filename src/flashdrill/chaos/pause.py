@@ -27,6 +27,7 @@ class Pause(Fault):
     """
 
     kind = "pause"
+    slows = True
     target_kinds = frozenset({"process"})
 
     def __init__(self) -> None:

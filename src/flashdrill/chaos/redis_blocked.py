@@ -41,6 +41,7 @@ class RedisBlocked(Fault):
     """
 
     kind = "redis_blocked"
+    slows = True
     target_kinds = frozenset({"redis"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "busy_after": Parameter(

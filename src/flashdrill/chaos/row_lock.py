@@ -19,6 +19,7 @@ class RowLock(LockFault):
     """
 
     kind = "row_lock"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "table": Parameter("text", description="the table, as SQL names it: stock, shop.stock"),
         "where": Parameter("text", "true", "which rows, as a condition in SQL"),

@@ -24,6 +24,7 @@ class Slicer(ToxicFault):
     """
 
     kind = "slicer"
+    slows = True
     toxic = "slicer"
     canaries = 1
     parameters: ClassVar[Mapping[str, Parameter]] = {

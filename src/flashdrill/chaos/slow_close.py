@@ -20,6 +20,7 @@ class SlowClose(ToxicFault):
     """
 
     kind = "slow_close"
+    slows = True
     toxic = "slow_close"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "delay": Parameter(

@@ -43,6 +43,7 @@ class SlowQueries(SessionFault):
     """
 
     kind = "slow_queries"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "sessions": Parameter("int", 4, "how many queries run at the same time", "sessions"),
         "query_time": Parameter("duration", 1.0, "how long a query takes", "s"),

@@ -26,6 +26,7 @@ class TableLock(LockFault):
     """
 
     kind = "table_lock"
+    slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "table": Parameter("text", description="the table, as SQL names it: stock, shop.stock"),
         "mode": Parameter("text", "access_exclusive", "how it is locked", "|".join(REFUSES)),

@@ -90,6 +90,7 @@ class FaultRecord:
     recover_s: float | None = None
     degrade_s: float | None = None
     impact: FaultImpact | None = None
+    slows: bool = False  # slow answers are a sign of it
     was_made: bool = True  # False: the injection itself failed, or was never tried
     was_due: bool = True  # False: it is optional, and its moment never came
     condition: str = ""  # what it waited for; empty: its start was planned

@@ -162,6 +162,7 @@ _FAULTS: Mapping[str, Meanings] = {
         "recover_s": "from its end until operations were as before, seconds; null: not seen within the run",
         "degrade_s": "from its start to the first degraded level of its target, seconds; null: none",
         "impact": "what customers saw of it; null when it was never made",
+        "slows": "whether slow answers are a sign of it, by its kind",
         "was_made": "whether the injection itself succeeded; false: it was never in force",
         "was_due": "false: it is optional, and its moment never came; the run is none the worse",
         "condition": "what it waited for; empty: its start was planned",
