@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flashdrill.plan.conditions import ConditionText
-from flashdrill.plan.fault_kinds import FaultEntry
+from flashdrill.plan.fault_kinds import FaultEntry, TargetNames
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.moments import ExtentText, MomentText
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
@@ -135,6 +135,7 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
     SteadyStateShape: f"{CONDITION}, list of them, or [steady state](scenario.md#a-steady-state)",
     MomentText: "[moment](#when-it-happens)",
     ExtentText: f"[duration]({VALUES}), or a share of what `at` names",
+    TargetNames: "[target](#targets), or list of them",
     RateOrRamp: f"[rate]({VALUES}), or [ramp](#a-ramp)",
     FaultEntry: "[fault](#keys-of-every-fault)",
     Offsets: "list of whole numbers that ascend",

@@ -12,10 +12,11 @@ from flashdrill.chaos.catalogue import catalogue, load_own
 from flashdrill.chaos.fault import Fault, Parameter
 from flashdrill.plan.fault_kinds import COMMON, shape_of
 from flashdrill.plan.faults import plan_table
+from flashdrill.plan.limits import BLAST_RADIUS
 from flashdrill.plan.table import Table
 from flashdrill.rehearsal.topology import target_names
 from flashdrill.report.tables import table
-from scripts.reference.keys import HEAD, Keys, default_of, form_of
+from scripts.reference.keys import HEAD, Keys, default_of, form_of, section
 
 MOMENTS = (
     ("12s", "12 seconds after the run's start"),
@@ -28,6 +29,8 @@ MOMENTS = (
 PLAN_EXAMPLES = {
     "name": "name: promotion_night",
     "description": "description: A shard times out, Redis is slow",
+    "seed": "seed: 7",
+    "blast_radius": "blast_radius: {shards: 1}",
     "steady_state": "steady_state: error_rate < 1%",
     "abort": "abort: error_rate(place_order) > 50% for 10s",
     "faults": "",
@@ -38,6 +41,19 @@ COMMON_EXAMPLES = {
     "target": "target: shard2",
     "at": "at: rush + 4s",
     "for": "for: 8s",
+    "choose": "choose: 1",
+    "when": "when: rate(place_order) > 300/s for 3s",
+    "after": "after: rush",
+    "until": "until: rush.end",
+    "optional": "optional: true",
+    "repeat": "repeat: 3",
+    "every": "every: 20s",
+}
+BLAST_EXAMPLES = {
+    "connections": "connections: 50%",
+    "users": "users: 25%",
+    "shards": "shards: 1",
+    "at_once": "at_once: 2",
 }
 EXAMPLES: Mapping[str, str] = {
     "latency": "1200ms",
@@ -61,6 +77,23 @@ EXAMPLES: Mapping[str, str] = {
     "at_most": "100MB",
     "cores": "2",
     "core": "'1'",
+    "status": "503",
+    "definite": "false",
+    "route": "/orders*",
+    "method": "POST",
+    "share": "50%",
+    "users": "25%",
+    "user_key": "header:X-User",
+    "canary": "/orders/canary",
+    "keep": "50%",
+    "rate": "200/s",
+    "first": "5",
+    "table": "stock",
+    "where": "available < 5",
+    "mode": "exclusive",
+    "index": "orders_by_user",
+    "sessions": "4",
+    "query_time": "500ms",
 }
 """A value for each parameter; those of a team's own faults have none unless they are called the same."""
 
@@ -78,6 +111,7 @@ def lines(own: Path) -> Iterator[str]:
     yield "## Keys of a plan"
     yield ""
     yield from Keys(plan_table({}), PLAN_EXAMPLES).lines()
+    yield from section(BLAST_RADIUS.noun, Keys(BLAST_RADIUS, BLAST_EXAMPLES))
     yield "## Keys of every fault"
     yield ""
     yield from Keys(Table("a fault", COMMON), COMMON_EXAMPLES).lines()
