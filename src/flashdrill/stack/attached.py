@@ -140,6 +140,7 @@ class AttachedStack:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                process_group=0,  # a Ctrl-C at the terminal is ours alone
             )
         self._helpers[name] = helper
         return helper.pid
