@@ -73,7 +73,8 @@ EXAMPLES: Mapping[str, str] = {
     "busy_after": "200ms",
     "is_rebuilt": "false",
     "rebuilt_key": "fd:0:epoch",
-    "leave": "64KB",
+    "leave": "2",
+    "disk_full.leave": "64KB",
     "at_most": "100MB",
     "cores": "2",
     "core": "'1'",
@@ -94,8 +95,9 @@ EXAMPLES: Mapping[str, str] = {
     "index": "orders_by_user",
     "sessions": "4",
     "query_time": "500ms",
+    "limit": "2",
 }
-"""A value for each parameter; those of a team's own faults have none unless they are called the same."""
+"""A value for each parameter, of all kinds or of one; a team's own faults have those that are called the same."""
 
 
 def lines(own: Path) -> Iterator[str]:
@@ -162,17 +164,17 @@ def _kind(kind: type[Fault]) -> Iterator[str]:
     yield f"Done to: {', '.join(sorted(kind.target_kinds))}."
     yield ""
     if kind.parameters:
-        yield from table(HEAD, (_row(name, p) for name, p in kind.parameters.items()))
+        yield from table(HEAD, (_row(kind.kind, name, p) for name, p in kind.parameters.items()))
     yield "```yaml"
     yield example(kind).rstrip()
     yield "```"
     yield ""
 
 
-def _row(name: str, parameter: Parameter) -> tuple[str, ...]:
+def _row(kind: str, name: str, parameter: Parameter) -> tuple[str, ...]:
     shape = shape_of(parameter)
     default = "**required**" if parameter.is_required else default_of(shape, parameter.default)
-    return f"`{name}`", _form(parameter), default, parameter.description, _example(name)
+    return f"`{name}`", _form(parameter), default, parameter.description, _example(kind, name)
 
 
 def _form(parameter: Parameter) -> str:
@@ -181,8 +183,14 @@ def _form(parameter: Parameter) -> str:
     return f"{form}, in {parameter.unit}" if is_number else form
 
 
-def _example(name: str) -> str:
-    return f"`{name}: {EXAMPLES[name]}`" if name in EXAMPLES else "–"
+def _example(kind: str, name: str) -> str:
+    value = value_for(kind, name)
+    return f"`{name}: {value}`" if value else "–"
+
+
+def value_for(kind: str, name: str) -> str:
+    """An example of a parameter, as YAML; empty when there is none."""
+    return EXAMPLES.get(f"{kind}.{name}") or EXAMPLES.get(name, "")
 
 
 def example(kind: type[Fault]) -> str:
@@ -195,7 +203,7 @@ def example(kind: type[Fault]) -> str:
         "at": "rush + 4s",
         "for": "8s",
         **{
-            name: yaml.safe_load(EXAMPLES.get(name, "something"))
+            name: yaml.safe_load(value_for(kind.kind, name) or "something")
             for name, parameter in kind.parameters.items()
             if parameter.is_required
         },

@@ -150,7 +150,7 @@ def test_every_fault_says_what_it_does_and_its_example_is_one(kind: str) -> None
 
 def test_every_parameter_of_flashdrills_faults_has_an_example_that_is_one() -> None:
     for kind, fault in catalogue().items():
-        given = {name: yaml.safe_load(plan.EXAMPLES[name]) for name in fault.parameters}
+        given = {name: yaml.safe_load(plan.value_for(kind, name)) for name in fault.parameters}
         (entry,) = yaml.safe_load(plan.example(fault))
         text = yaml.safe_dump({**entry, **given})
         read = FaultEntry(KINDS).read(compose(text, Origin(None, Path(), "example")))
