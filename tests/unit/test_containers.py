@@ -91,7 +91,7 @@ def test_a_file_that_was_changed_by_hand_or_is_missing_is_named(tmp_path: Path) 
 def test_compose_starts_what_the_embedded_stack_starts(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
-    ports, _ = embedded._addresses(StackSpec(tmp_path, tmp_path, tmp_path))
+    ports, _ = embedded._addresses(StackSpec(tmp_path, tmp_path, tmp_path), "t")
     started = {name for name in ports if not name.endswith("-proxy")} - {services.METRICS.name}
     around = {"seed", "locust-master", "locust-worker", "prometheus", "grafana"}
     assert set(document["services"]) == started | around
@@ -119,7 +119,7 @@ def test_the_databases_and_redis_are_set_as_in_the_embedded_stack(document: dict
 def test_every_proxy_goes_where_the_embedded_one_goes(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
-    ports, proxies = embedded._addresses(StackSpec(tmp_path, tmp_path, tmp_path))
+    ports, proxies = embedded._addresses(StackSpec(tmp_path, tmp_path, tmp_path), "t")
     server_of = {port: name for name, port in ports.items()}
     listed = json.loads((ROOT / "deploy" / "toxiproxy.json").read_text())
     upstreams = {entry["name"]: entry["upstream"].split(":")[0] for entry in listed}

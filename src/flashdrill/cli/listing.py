@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-    from flashdrill.cli.shelf import FaultRow, PlanRow, RunRow, ScenarioRow
+    from flashdrill.cli.shelf import FaultRow, PlannedRow, PlanRow, RunRow, ScenarioRow
 
 MOST_RUNS = 10
 """Of a list of everything; `flashdrill list runs` has them all."""
@@ -141,11 +141,16 @@ def _plans(rows: list[PlanRow]) -> Table:
             (
                 row.path,
                 _error(row.error) if row.error else row.description or row.name,
-                "\n".join(f"{f.id}: {f.kind} on {f.target}" for f in row.faults),
+                "\n".join(f"{f.id}: {f.kind} on {_on(f)}" for f in row.faults),
             )
             for row in rows
         ),
     )
+
+
+def _on(fault: PlannedRow) -> str:
+    names = ", ".join(fault.targets)
+    return names if len(fault.targets) == 1 else f"{fault.choose} of {names}"
 
 
 def _faults(rows: list[FaultRow]) -> Table:

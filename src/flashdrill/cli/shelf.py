@@ -51,11 +51,12 @@ class ScenarioRow:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """A fault of a plan."""
+    """A fault of a plan; of several targets `choose` are drawn in a run."""
 
     id: str
     kind: str
-    target: str
+    targets: tuple[str, ...]
+    choose: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,10 @@ def _plan(path: Path, kinds: Mapping[str, type[Fault]]) -> PlanRow:
         entry = check_plan(path, kinds)
     except ConfigError as error:
         return PlanRow(str(path), error=str(error))
-    rows = (PlannedRow(fault["id"], fault["kind"], fault["target"]) for fault in entry["faults"])
+    rows = (
+        PlannedRow(fault["id"], fault["kind"], fault["target"], fault["choose"] or 1)
+        for fault in entry["faults"]
+    )
     return PlanRow(str(path), entry["name"], entry["description"], tuple(rows))
 
 
