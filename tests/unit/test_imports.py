@@ -84,14 +84,22 @@ def test_the_backend_and_the_engine_do_not_know_each_other(folder: str, stranger
         assert not [n for n in imports(path) if n.split(".")[0] == stranger], path
 
 
-@pytest.mark.parametrize("name", ["guardian", "healing", "mounts", "processes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "guardian", "healing", "mounts", "processes", "undo/api", "undo/catalogue", "undo/circumstances",
+        "undo/file", "undo/process", "undo/resp", "undo/sql",
+    ],
+)  # fmt: skip
 def test_the_guardian_starts_with_the_standard_library_alone(name: str) -> None:
     allowed = (
         "flashdrill.model.faketime",
         "flashdrill.model.journal",
+        "flashdrill.model.processes",
         "flashdrill.stack.healing",
         "flashdrill.stack.mounts",
         "flashdrill.stack.processes",
+        "flashdrill.stack.undo",
     )
     path = ENGINE / "stack" / f"{name}.py"
     strangers = {n for n in imports(path) if n.startswith("flashdrill.")}

@@ -2,12 +2,14 @@
 
 Standard library only: the guardian reads it after the harness was killed.
 One JSON object a line:
+    {"do": "opened", "by": COMMAND, "guardian": PROCESS}       whose stack the faults are made on; the last one counts
     {"do": "inject", "fault": id, "undo": {"type": "toxic", "api": URL, "proxy": P, "toxic": T}}
     {"do": "inject", "fault": id, "undo": {"type": "proxy_enabled", "api": URL, "proxy": P}}
     {"do": "inject", "fault": id, "undo": {"type": "none"}}
     {"do": "healed", "fault": id}
 
 What `undo` can be, besides; PROCESS stands for the keys pid, started, boot of `flashdrill.model.processes.identity`:
+    {"type": "proxy_gone", "api": URL, "proxy": P}             remove a proxy that is ours from somebody else's server
     {"type": "sigcont", PROCESS}                               let a stopped process go on
     {"type": "signal", PROCESS, "signum": N}                   send a signal, such as SIGHUP
     {"type": "kill", PROCESS}                                  SIGKILL a helper of the fault
@@ -19,23 +21,35 @@ What `undo` can be, besides; PROCESS stands for the keys pid, started, boot of `
     {"type": "file_text", "path": PATH, "text": TEXT}          write a small file
     {"type": "json_value", "path": PATH, "key": K, "value": V} set one key of a JSON file
     {"type": "all", "steps": [UNDO, ...]}                      several, in order
+
+The harness that writes it holds its lock (flock(2)), which the kernel releases when the harness dies.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 
 class Journal:
-    """An append-only file; every line is on disk when the call returns."""
+    """An append-only file; every line is on disk when the call returns. With `holds` it is locked until closed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, holds: bool = False) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        if holds:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._finish_torn_line()
+
+    def opened(self, by: str, guardian: Mapping[str, Any]) -> None:
+        """Note who makes the faults, and the guardian (its `identity`) of the stack they are made on."""
+        self._append({"do": "opened", "by": by, "guardian": dict(guardian)})
 
     def injecting(self, fault: str, undo: dict[str, Any]) -> None:
         """Note what is about to be done and how to undo it."""
@@ -46,12 +60,42 @@ class Journal:
         self._append({"do": "healed", "fault": fault})
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file, and its lock."""
         os.close(self._fd)
 
     def _append(self, entry: dict[str, Any]) -> None:
         os.write(self._fd, (json.dumps(entry) + "\n").encode())
         os.fdatasync(self._fd)
+
+    def _finish_torn_line(self) -> None:
+        """Else the next line would be lost with the torn one."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living harness writes this journal."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def guardian_of(path: Path) -> dict[str, Any]:
+    """The `identity` of the guardian whose stack the faults were made on; empty when nobody noted it."""
+    found: dict[str, Any] = {}
+    for entry in _entries(path):
+        if entry.get("do") == "opened":
+            found = entry["guardian"]
+    return found
 
 
 def unhealed(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -61,24 +105,28 @@ def unhealed(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """
     pending: dict[str, list[dict[str, Any]]] = {}
     order: list[str] = []
-    try:
-        lines = path.read_text().splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        fault = entry["fault"]
-        if entry["do"] == "inject":
-            pending.setdefault(fault, []).append(entry["undo"])
-            order.append(fault)
-        else:
-            pending.pop(fault, None)
+    for entry in _entries(path):
+        match entry.get("do"):
+            case "inject":
+                pending.setdefault(entry["fault"], []).append(entry["undo"])
+                order.append(entry["fault"])
+            case "healed":
+                pending.pop(entry["fault"], None)
     return [
         (f, undo)
         for f in dict.fromkeys(reversed(order))
         if f in pending
         for undo in reversed(pending[f])
     ]
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        with suppress(json.JSONDecodeError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield entry

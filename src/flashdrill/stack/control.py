@@ -175,6 +175,14 @@ class Client(ABC):
         """What the guardian knows: its pid and `processes` with name, pid, kind and state."""
         return await self._ask("status")
 
+    async def hold(self, journal: Path) -> None:
+        """Let the guardian heal from this journal (an absolute path) when this client is gone without `release`."""
+        await self._ask("journal", path=str(journal))
+
+    async def release(self) -> None:
+        """Nothing is left to heal: the client may leave."""
+        await self._ask("released")
+
     def _exit(self, name: str) -> asyncio.Future[int]:
         future = self._lines.exits.get(name)
         if future is None:

@@ -5,19 +5,23 @@
     harness ──stdin: commands──> guardian ──fork──> postgres ×4, valkey, toxiproxy, backend, crowd
             <──stdout: replies and exits──
 
-Commands are JSON lines: {"id", "cmd": spawn | signal | kill | stop | status | detach | shutdown, ...}. Each gets
-{"id", "ok": true, ...} or {"id", "ok": false, "error", "errno"}; an exit is told unasked, as
+Commands are JSON lines: {"id", "cmd": spawn | respawn | signal | kill | stop | status | journal | released | detach |
+shutdown, ...}. Each gets {"id", "ok": true, ...} or {"id", "ok": false, "error", "errno"}; an exit is told unasked, as
 {"event": "exit", "name", "pid", "status"} (status as in `subprocess`: negative for a signal).
+
+A client of the socket that said {"cmd": "journal", "path"} and is gone without {"cmd": "released"} was killed: a child
+of the guardian heals from its journal at once, and the stack goes on.
 
 At EOF on stdin (only the harness holds the other end, so its SIGKILL is seen too) or SIGTERM: stop everyone,
 heal what the journal holds, verify, remove the data, leave; within 5 s. A guardian that is itself killed leaves
 nothing either: its children die by PR_SET_PDEATHSIG. After `detach` only the socket's clients and SIGTERM count.
-It uses the standard library and the journal alone: it must start fast and import nothing that could fail.
+It starts with the standard library and the journal alone: it must start fast and import nothing that could fail.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import selectors
@@ -34,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from flashdrill.model.faketime import release_memory
-from flashdrill.stack.healing import heal
+from flashdrill.stack.healing import GRACE_S, HEAL_LIMIT_S, heal
 from flashdrill.stack.mounts import unmount_below
 from flashdrill.stack.processes import (
     adopt_orphans,
@@ -55,26 +59,39 @@ MARKER = ".flashdrill-data"
 
 QUIT_LIMIT_S = 1.0
 KILL_LIMIT_S = 1.0
+HEALER_START_LIMIT_S = 2.0
+HURRY_S = 1.0
+"""A process that is to be started again may take that long to end, whatever it was granted."""
+LAST_HEAL_LIMIT_S = 2.0
+"""For what outlives the stack, when all of the stack is down."""
 MAX_LINE_BYTES = 1 << 20
 MAX_CLIENTS = 16
 
 
 @dataclass(slots=True)
 class Child:
-    """A process that the guardian started; `kill_at` (monotonic seconds) ends its patience after a stop."""
+    """A process that the guardian started; `kill_at` (monotonic seconds) ends its patience after a stop.
+
+    `is_ending`: it was killed, or asked to stop.
+    """
 
     name: str
     pid: int
     kind: str  # postgres or other
     data_dir: str = ""
     kill_at: float | None = None
+    is_ending: bool = False
 
 
 class Channel:
-    """One client: JSON lines in and out. It never blocks on a client that does not read."""
+    """One client: JSON lines in and out. It never blocks on a client that does not read.
+
+    `journal` is what it makes faults by; who holds it must release it before leaving.
+    """
 
     def __init__(self, reads: int, writes: int, owner: socket.socket | None = None) -> None:
         self.reads, self.writes, self._owner = reads, writes, owner
+        self.journal: Path | None = None
         self._buffer = b""
         for fd in (reads, writes):
             os.set_blocking(fd, False)
@@ -107,7 +124,12 @@ class Guardian:
     """Starts processes, tells of their exits, and takes all of them down at the end."""
 
     def __init__(self, journal: Path | None, cleanup: list[Path]) -> None:
-        self.journal, self.cleanup = journal, cleanup
+        self.cleanup = cleanup
+        self._journals = [] if journal is None else [journal]  # what is healed from at the end
+        self.healers: dict[
+            int, tuple[Path, float]
+        ] = {}  # by pid: the journal, and when it is killed
+        self._known: dict[str, dict[str, Any]] = {}  # how each process was started first
         self.children: dict[str, Child] = {}
         self.data_dirs: set[str] = set()
         self.channels: list[Channel] = []
@@ -116,6 +138,7 @@ class Guardian:
         self._selector = selectors.DefaultSelector()
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
             "spawn": self.spawn,
+            "respawn": self.respawn,
             "signal": self.signal,
             "kill": self.kill,
             "stop": self.stop,
@@ -157,9 +180,26 @@ class Guardian:
             )
         process.returncode = 0  # reaped by the loop, not by this object
         self.children[name] = Child(name, process.pid, kind, data_dir)
+        self._known[name] = {
+            "argv": argv, "log": log, "env": env, "cwd": cwd,
+            "kind": kind, "data_dir": data_dir, "user": user,
+        }  # fmt: skip
         if data_dir:
             self.data_dirs.add(data_dir)
         return {"name": name, "pid": process.pid}
+
+    def respawn(self, name: str) -> dict[str, Any]:
+        """Start a process as it was started last, unless it runs; one that is about to end gets EAGAIN, and hurries."""
+        if name not in self._known:
+            raise ProcessLookupError(f"{name} was never started")
+        child = self.children.get(name)
+        if child is None:
+            return self.spawn(name, **self._known[name])
+        if child.is_ending or stat_of(child.pid)[0] in "ZX":
+            if child.kill_at is not None:
+                child.kill_at = min(child.kill_at, time.monotonic() + HURRY_S)
+            raise OSError(errno.EAGAIN, f"{name} is about to end")
+        return {"name": name, "pid": child.pid}
 
     def signal(self, name: str, signum: int) -> dict[str, Any]:
         """Send a signal to one process."""
@@ -169,6 +209,7 @@ class Guardian:
     def kill(self, name: str) -> dict[str, Any]:
         """SIGKILL the process and all below it; a postmaster's backends go when its exit is seen."""
         child = self._child(name)
+        child.is_ending = True
         family = [] if child.kind == "postgres" else descendants(child.pid)
         for pid in (child.pid, *family):
             send(pid, signal.SIGKILL)
@@ -178,6 +219,7 @@ class Guardian:
         """SIGTERM (a postmaster: SIGINT, its fast shutdown), and SIGKILL after `timeout` seconds."""
         child = self._child(name)
         child.kill_at = time.monotonic() + timeout
+        child.is_ending = True
         os.kill(child.pid, signal.SIGINT if child.kind == "postgres" else signal.SIGTERM)
         os.kill(child.pid, signal.SIGCONT)
         return {}
@@ -231,9 +273,14 @@ class Guardian:
             if child.kill_at is not None and time.monotonic() >= child.kill_at:
                 child.kill_at = None
                 self.kill(child.name)
+        for pid, (journal, kill_at) in self.healers.items():
+            if time.monotonic() >= kill_at:
+                send(pid, signal.SIGKILL)
+                self.healers[pid] = (journal, time.monotonic() + KILL_LIMIT_S)
 
     def _patience(self) -> float | None:
         moments = [c.kill_at for c in self.children.values() if c.kill_at is not None]
+        moments += [kill_at for _, kill_at in self.healers.values()]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _end(self) -> None:
@@ -257,6 +304,8 @@ class Guardian:
             self.channels.remove(channel)
             is_harness = channel.reads == sys.stdin.fileno()
             channel.close()
+            if channel.journal is not None:
+                self._heal_from(channel.journal)
             if is_harness and not self.is_detached:
                 self._end()
             return
@@ -270,13 +319,30 @@ class Guardian:
             self._end()
             return
         try:
+            if command in {"journal", "released"}:
+                channel.journal = Path(request["path"]) if command == "journal" else None
+                channel.send({"id": number, "ok": True})
+                return
             channel.send({"id": number, "ok": True, **self._commands[command](**request)})
         except Exception as error:
             code = getattr(error, "errno", None)
             channel.send({"id": number, "ok": False, "error": str(error), "errno": code})
 
+    def _heal_from(self, journal: Path) -> None:
+        """In a child, so that the loop goes on: it may be asked to start processes again."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flashdrill.stack.healing", str(journal)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=dies_with(os.getpid(), signal.SIGKILL),  # noqa: PLW1509  (one thread here)
+        )
+        process.returncode = 0  # reaped by the loop, not by this object
+        limit_s = HEALER_START_LIMIT_S + HEAL_LIMIT_S + GRACE_S
+        self.healers[process.pid] = (journal, time.monotonic() + limit_s)
+
     def _reap(self) -> None:
         for pid, status in exited():
+            self.healers.pop(pid, None)
             release_memory(pid)
             child = next((c for c in self.children.values() if c.pid == pid), None)
             if child is None:
@@ -290,13 +356,18 @@ class Guardian:
     # -- the end -----------------------------------------------------------------------------
 
     def dismantle(self) -> list[int]:
-        """Kill before inspecting; survive every error; the pids that are left (none, or in the kernel's hands)."""
+        """Kill before inspecting; survive every error; the pids that are left (none, or in the kernel's hands).
+
+        Healing comes when the servers are gone: what was done to them went with them, and the rest is carried out.
+        """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._journals += [journal for journal, _ in self.healers.values()]
+        self._journals += [channel.journal for channel in self.channels if channel.journal]
         steps = (
             self._stop_everyone,
-            self._heal,
             self._await_postmasters,
             self._kill_the_rest,
+            self._heal,
             self._release_shared_memory,
             self._remove_data,
         )
@@ -318,8 +389,11 @@ class Guardian:
                 send(pid, signal.SIGKILL)
 
     def _heal(self) -> None:
-        if self.journal is not None:
-            heal(self.journal)
+        for journal in dict.fromkeys(self._journals):
+            results = heal(journal, is_stack_gone=True, limit_s=LAST_HEAL_LIMIT_S)
+            for fault, why in results.items():
+                if why:
+                    complain("heal", RuntimeError(f"{fault}: {why}"))
 
     def _await_postmasters(self) -> None:
         def postmasters() -> bool:

@@ -1,67 +1,115 @@
-"""Undoing injections from the journal. Standard library only: the guardian uses it."""
+"""Undoing injections from the journal: what the guardian does when the harness was killed, and `flashdrill heal`.
+
+    python -m flashdrill.stack.healing JOURNAL
+
+Faults that have nothing in common are healed side by side; those that changed the same thing newest first.
+Standard library only (but for `sql`): the guardian uses it.
+"""
 
 from __future__ import annotations
 
-import http.client
-import signal
+import sys
+import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from flashdrill.model.journal import Journal, unhealed
-from flashdrill.stack.processes import complain, send
+from flashdrill.model.journal import Journal, guardian_of, unhealed
+from flashdrill.model.processes import is_same
+from flashdrill.stack.processes import complain
+from flashdrill.stack.undo.catalogue import carry_out, places
+from flashdrill.stack.undo.circumstances import Circumstances, NotUndoneError
 
-HEAL_LIMIT_S = 1.5
-REQUEST_TIMEOUT_S = 1.0
+HEAL_LIMIT_S = 3.0
+"""For all faults of a journal."""
+GRACE_S = 0.5
+"""How much longer the slowest is waited for: each of its own waits is bounded by the limit."""
+
+Fault = tuple[str, list[dict[str, Any]]]
 
 
-def heal(path: Path) -> dict[str, bool]:
-    """Undo what the journal says is still in force, newest first, and note what is healed; by fault."""
-    deadline = time.monotonic() + HEAL_LIMIT_S
-    results: dict[str, bool] = {}
-    for fault, undo in unhealed(path):
-        done = time.monotonic() < deadline and undone(undo)
-        results[fault] = results.get(fault, True) and done
-    if any(results.values()):
+def heal(
+    path: Path, *, is_stack_gone: bool | None = None, limit_s: float = HEAL_LIMIT_S
+) -> dict[str, str]:
+    """Undo what the journal says is still in force, and note what is healed.
+
+    By fault: nothing, or why something of it is left. When it is not said whether the stack is gone, the journal's
+    own guardian is looked for.
+    """
+    if is_stack_gone is None:
+        is_stack_gone = has_lost_its_stack(path)
+    now = Circumstances(time.monotonic() + limit_s, is_stack_gone)
+    results = _side_by_side(_lanes(faults_in(path)), now)
+    healed = [fault for fault, why in results.items() if not why]
+    if healed:
         journal = Journal(path)
-        for fault, done in results.items():
-            if done:
-                journal.healed(fault)
+        for fault in healed:
+            journal.healed(fault)
         journal.close()
     return results
 
 
-def undone(undo: dict[str, Any]) -> bool:
-    """Whether nothing of an injection is left. A server that is gone took its toxics with it."""
-    try:
-        match undo.get("type"):
-            case "toxic":
-                path = f"/proxies/{quote(undo['proxy'], '')}/toxics/{quote(undo['toxic'], '')}"
-                return _request("DELETE", undo["api"], path) in {200, 204, 404}
-            case "proxy_enabled":
-                path = f"/proxies/{quote(undo['proxy'], '')}"
-                return _request("POST", undo["api"], path, b'{"enabled": true}') in {200, 404}
-            case "sigcont":
-                send(int(undo["pid"]), signal.SIGCONT)
-                return True
-            case _:
-                return True
-    except ConnectionRefusedError:
-        return True
-    except Exception as error:
-        complain("heal", error)
-        return False
+def faults_in(path: Path) -> list[Fault]:
+    """The faults in force, newest first, each with all that is to undo."""
+    faults: dict[str, list[dict[str, Any]]] = {}
+    for fault, undo in unhealed(path):
+        faults.setdefault(fault, []).append(undo)
+    return list(faults.items())
 
 
-def _request(method: str, api: str, path: str, body: bytes | None = None) -> int:
-    where = urlsplit(api if "//" in api else f"//{api}")
-    connection = http.client.HTTPConnection(
-        where.hostname or "127.0.0.1", where.port or 8474, timeout=REQUEST_TIMEOUT_S
-    )
-    try:
-        headers = {"Content-Type": "application/json"} if body else {}
-        connection.request(method, path, body, headers)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+def has_lost_its_stack(path: Path) -> bool:
+    """Whether the guardian of the journal's stack is known to be dead: every server of it died with it."""
+    guardian = guardian_of(path)
+    return bool(guardian) and not is_same(guardian)
+
+
+def why_left(undos: Iterable[dict[str, Any]], now: Circumstances) -> str:
+    """Undo all of one fault; nothing, or what is left of it."""
+    left = []
+    for undo in undos:
+        try:
+            carry_out(undo, now)
+        except NotUndoneError as error:
+            left.append(str(error))
+        except Exception as error:  # whatever it is, the others are healed
+            left.append(f"{type(error).__name__} while undoing {undo.get('type')!r}")
+    return "; ".join(left)
+
+
+def _lanes(faults: Iterable[Fault]) -> list[list[Fault]]:
+    """Groups that have nothing in common."""
+    lanes: list[tuple[set[str], list[Fault]]] = []
+    for fault in faults:
+        where = {place for undo in fault[1] for place in places(undo)}
+        shared = [lane for lane in lanes if lane[0] & where]
+        lanes = [lane for lane in lanes if not lane[0] & where]
+        members = [member for lane in shared for member in lane[1]]
+        lanes.append((where.union(*(lane[0] for lane in shared)), [*members, fault]))
+    return [lane for _, lane in lanes]
+
+
+def _side_by_side(lanes: list[list[Fault]], now: Circumstances) -> dict[str, str]:
+    results = {fault: "it did not come to an end" for lane in lanes for fault, _ in lane}
+
+    def run(lane: list[Fault]) -> None:
+        for fault, undos in lane:
+            results[fault] = why_left(undos, now)
+
+    threads = [threading.Thread(target=run, args=(lane,), daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, now.deadline + GRACE_S - time.monotonic()))
+    return dict(results)
+
+
+def main() -> None:
+    """Heal from a journal, and say on standard error what is left."""
+    for fault, why in heal(Path(sys.argv[1])).items():
+        if why:
+            complain("heal", NotUndoneError(f"{fault}: {why}"))
+
+
+if __name__ == "__main__":
+    main()

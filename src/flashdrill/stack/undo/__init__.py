@@ -1,0 +1,1 @@
+"""How each type of the journal's `undo` is carried out. Standard library only, but for `sql`: the guardian uses it."""
