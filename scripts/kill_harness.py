@@ -50,11 +50,19 @@ BEGINS = "the timetable begins"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One round: what was in force at the kill, and after how long nothing of it was left (None: not in time)."""
+    """One round: what was in force at the kill, and after how long nothing of it was left (None: not in time).
+
+    `last` is what was seen in the last look that was not clean.
+    """
 
     in_force: tuple[str, ...]
     clean_s: float | None
-    left: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What was left at the limit."""
+        return self.last if self.clean_s is None else ()
 
 
 @dataclass(slots=True)
@@ -142,24 +150,29 @@ class Soak:
     def _judged(
         self, in_force: tuple[str, ...], harness: Sequence[psutil.Process], killed: float
     ) -> Outcome:
-        words = asyncio.run(self._until_clean(harness, killed))
-        clean_s = None if words else time.monotonic() - killed
-        return Outcome(in_force, clean_s, tuple(words))
+        clean_s, last = asyncio.run(self._until_clean(harness, killed))
+        return Outcome(in_force, clean_s, last)
 
-    async def _until_clean(self, harness: Sequence[psutil.Process], since: float) -> list[str]:
-        """What is left after the limit, nothing when it was clean before."""
+    async def _until_clean(
+        self, harness: Sequence[psutil.Process], since: float
+    ) -> tuple[float | None, tuple[str, ...]]:
+        """After how long it was clean (None: not within the limit), and what was left when it was not."""
         assert self._shop is not None
         assert self._before is not None
+        last: tuple[str, ...] = ()
         while words := await left(self._shop, self._before, harness):
+            last = tuple(words)
             if time.monotonic() - since > CLEAN_LIMIT_S:
-                return words
+                return None, last
             await asyncio.sleep(BETWEEN_LOOKS_S)
-        return []
+        clean_s = time.monotonic() - since
+        return (clean_s, last) if clean_s <= CLEAN_LIMIT_S else (None, last)
 
     def _mend(self, harness: Sequence[psutil.Process]) -> None:
         self.call("heal")
-        if words := asyncio.run(self._until_clean(harness, time.monotonic())):
-            raise RuntimeError(f"`flashdrill heal` left: {words}")
+        clean_s, last = asyncio.run(self._until_clean(harness, time.monotonic()))
+        if clean_s is None:
+            raise RuntimeError(f"`flashdrill heal` left: {last}")
         print("          put the journal back; flashdrill heal made it clean", flush=True)
 
 
@@ -204,10 +217,11 @@ def _tell(drawn: rounds.Round, outcome: Outcome) -> None:
     word = (
         f"clean after {outcome.clean_s:.2f} s"
         if outcome.clean_s is not None
-        else f"NOT CLEAN after {CLEAN_LIMIT_S:g} s: {'; '.join(outcome.left)}"
+        else f"NOT CLEAN after {CLEAN_LIMIT_S:g} s"
     )
-    print(f"round {drawn.number:>2}  killed at {drawn.kill_s:4.1f} s  {word}", flush=True)
-    print(f"          in force: {', '.join(outcome.in_force) or 'nothing'}", flush=True)
+    print(f"round {drawn.number:>2}  killed at {drawn.kill_s:4.1f} s  {word}")
+    print(f"          in force: {', '.join(outcome.in_force) or 'nothing'}")
+    print(f"          left until then: {'; '.join(outcome.last) or 'nothing'}", flush=True)
 
 
 def soak(count: int, seed: int, folder: Path, toxiproxy: str, *, has_healing: bool) -> Tally:

@@ -147,10 +147,13 @@ async def _live_through(
     )
     begun()
     try:
+        await stack.visitor.hold(journal.path)
         await chaos.run(began_s)
     finally:
-        await chaos.heal_all()
+        left = await chaos.heal_all()
         found.records = chaos.records()
+        if not left:
+            await stack.visitor.release()  # else the guardian tries when we are gone
         journal.close()
 
 

@@ -43,9 +43,8 @@ class Visitor(Client):
 
     async def respawn(self, name: str) -> int:
         """Let the guardian start one of its processes again, as it was started first; its pid."""
-        await self._ask("respawn", name=name)
-        await self.status()
-        return self.pid(name)
+        reply = await self._ask("respawn", name=name)
+        return int(reply["pid"])
 
     def close(self) -> None:
         """Leave."""
