@@ -11,6 +11,7 @@ import click
 from flashdrill import __version__
 from flashdrill.cli.comparing import compare
 from flashdrill.cli.completing import PROGRAM, completion
+from flashdrill.cli.healing import heal
 from flashdrill.cli.importing import import_traffic
 from flashdrill.cli.injecting import inject
 from flashdrill.cli.inspecting import schema, validate
@@ -42,6 +43,7 @@ for command in (
     down,
     status,
     inject,
+    heal,
     import_traffic,
     list_files,
     validate,

@@ -95,6 +95,7 @@ def run(
     from flashdrill.cli.console import open_console, views  # noqa: PLC0415
     from flashdrill.cli.outcome import show_outcome  # noqa: PLC0415
     from flashdrill.cli.terminal import Terminal  # noqa: PLC0415
+    from flashdrill.rehearsal.journals import refuse_over_leftovers  # noqa: PLC0415
     from flashdrill.rehearsal.prepare import Order, prepare  # noqa: PLC0415  (a quick --help)
     from flashdrill.rehearsal.run import rehearse  # noqa: PLC0415
 
@@ -111,6 +112,7 @@ def run(
         command=_command(scenario, plans, no_chaos, changes, toxiproxy, adopt),
     )
     prepared = prepare(order)
+    refuse_over_leftovers(order.state)
     console = open_console()
     with Terminal(
         views(console, prepared.scenario, prepared.plan, is_live), began=began

@@ -2,7 +2,8 @@
 
 Standard library only: the guardian reads it after the harness was killed.
 One JSON object a line:
-    {"do": "opened", "by": COMMAND, "guardian": PROCESS}       whose stack the faults are made on; the last one counts
+    {"do": "opened", "by": COMMAND, "home": PATH}              where it is kept when all is healed, if anywhere
+    {"do": "stack", "guardian": PROCESS}                       the stack the faults are made on; the last one counts
     {"do": "inject", "fault": id, "undo": {"type": "toxic", "api": URL, "proxy": P, "toxic": T}}
     {"do": "inject", "fault": id, "undo": {"type": "proxy_enabled", "api": URL, "proxy": P}}
     {"do": "inject", "fault": id, "undo": {"type": "none"}}
@@ -47,9 +48,13 @@ class Journal:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._finish_torn_line()
 
-    def opened(self, by: str, guardian: Mapping[str, Any]) -> None:
-        """Note who makes the faults, and the guardian (its `identity`) of the stack they are made on."""
-        self._append({"do": "opened", "by": by, "guardian": dict(guardian)})
+    def opened(self, by: str, home: str | None = None) -> None:
+        """Note which command makes the faults, and where the journal belongs when all is healed."""
+        self._append({"do": "opened", "by": by, "home": home})
+
+    def on_stack(self, guardian: Mapping[str, Any]) -> None:
+        """Note the guardian (its `identity`) of the stack that the faults are made on."""
+        self._append({"do": "stack", "guardian": dict(guardian)})
 
     def injecting(self, fault: str, undo: dict[str, Any]) -> None:
         """Note what is about to be done and how to undo it."""
@@ -91,11 +96,12 @@ def is_held(path: Path) -> bool:
 
 def guardian_of(path: Path) -> dict[str, Any]:
     """The `identity` of the guardian whose stack the faults were made on; empty when nobody noted it."""
-    found: dict[str, Any] = {}
-    for entry in _entries(path):
-        if entry.get("do") == "opened":
-            found = entry["guardian"]
-    return found
+    return dict(_last(path, "stack").get("guardian") or {})
+
+
+def home_of(path: Path) -> str:
+    """Where the journal belongs when all is healed; empty: it stays."""
+    return str(_last(path, "opened").get("home") or "")
 
 
 def unhealed(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -108,16 +114,23 @@ def unhealed(path: Path) -> list[tuple[str, dict[str, Any]]]:
     for entry in _entries(path):
         match entry.get("do"):
             case "inject":
-                pending.setdefault(entry["fault"], []).append(entry["undo"])
-                order.append(entry["fault"])
+                undo = entry.get("undo")
+                fault = str(entry.get("fault"))
+                pending.setdefault(fault, []).append(undo if isinstance(undo, dict) else {})
+                order.append(fault)
             case "healed":
-                pending.pop(entry["fault"], None)
+                pending.pop(str(entry.get("fault")), None)
     return [
         (f, undo)
         for f in dict.fromkeys(reversed(order))
         if f in pending
         for undo in reversed(pending[f])
     ]
+
+
+def _last(path: Path, do: str) -> dict[str, Any]:
+    found = [entry for entry in _entries(path) if entry.get("do") == do]
+    return found[-1] if found else {}
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:

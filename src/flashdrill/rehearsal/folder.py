@@ -16,7 +16,7 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """What was injected and healed."""
+        """What was injected and healed; it is here when all is healed, see `journals`."""
         return self.path / "journal.jsonl"
 
     @property

@@ -15,6 +15,7 @@ from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.rehearsal.adoption import adopt
+from flashdrill.rehearsal.journals import STATE
 from flashdrill.rehearsal.lookout import check_time_to_look
 from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.backend import check_settings
@@ -33,6 +34,7 @@ class Order:
     overrides: tuple[str, ...] = ()
     toxiproxy: str = "auto"
     adopt: tuple[str, ...] = ()
+    state: Path = STATE  # whose journals are looked at, and where this run's is until it is over
 
 
 @dataclass(frozen=True, slots=True)

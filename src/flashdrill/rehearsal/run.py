@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flashdrill.errors import FlashdrillError, InconclusiveError, StackError, ToxiproxyError
+from flashdrill.model.journal import Journal
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.interruption import interruptible
+from flashdrill.rehearsal.journals import journal_of_run
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.settle import settle
 from flashdrill.rehearsal.storm import storm
@@ -34,8 +36,11 @@ async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     folder = folders.create(prepared.order.out, prepared.scenario.name, began)
     trace = Trace(environment={"run_folder": _shown(folder.path)})
     judges = asyncio.get_running_loop().run_in_executor(None, _judges)
-    with interruptible(trace.interrupted):
-        await _run_to_any_end(prepared, folder, trace, watcher)
+    with (
+        journal_of_run(prepared.order.state, folder.journal) as journal,
+        interruptible(trace.interrupted),
+    ):
+        await _run_to_any_end(prepared, folder, journal, trace, watcher)
     watcher.phase("judging")
     conclude = await judges
     result = conclude(prepared, folder, trace, began)
@@ -56,12 +61,12 @@ def _shown(path: Path) -> str:
 
 
 async def _run_to_any_end(
-    prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher
+    prepared: Prepared, folder: RunFolder, journal: Journal, trace: Trace, watcher: Watcher
 ) -> None:
     """Run, and note what went wrong instead of raising it: there is something to report either way."""
     try:
         try:
-            await _run(prepared, folder, trace, watcher)
+            await _run(prepared, folder, journal, trace, watcher)
         except* InconclusiveError as group:
             trace.problems += [str(error) for error in _leaves(group)]
         except* StackError as group:
@@ -83,11 +88,13 @@ def _defect(error: BaseException, folder: RunFolder) -> str:
     return f"a defect of flashdrill itself, {type(error).__name__}: {what} (logs/{DEFECTS})"
 
 
-async def _run(prepared: Prepared, folder: RunFolder, trace: Trace, watcher: Watcher) -> None:
+async def _run(
+    prepared: Prepared, folder: RunFolder, journal: Journal, trace: Trace, watcher: Watcher
+) -> None:
     watcher.phase("bringing the stack up")
-    async with open_stack(_specification(prepared, folder), watcher.server_ready) as stack:
+    async with open_stack(_specification(prepared, folder, journal), watcher.server_ready) as stack:
         trace.environment = {**trace.environment, **stack.environment()}
-        await storm(prepared, folder, stack, trace, watcher)
+        await storm(prepared, folder, journal, stack, trace, watcher)
         await settle(prepared, stack, trace, watcher)
         watcher.phase("taking the stack down")
         await _give_back(stack, trace)
@@ -103,12 +110,12 @@ async def _give_back(stack: Stack, trace: Trace) -> None:
         trace.problems.append(f"Toxiproxy could not be given back: {error}")
 
 
-def _specification(prepared: Prepared, folder: RunFolder) -> StackSpec:
+def _specification(prepared: Prepared, folder: RunFolder, journal: Journal) -> StackSpec:
     scenario = prepared.scenario
     return StackSpec(
         state_dir=folder.path / "stack",
         log_dir=folder.logs,
-        journal=folder.journal,
+        journal=journal.path,
         backend_settings={"time_scale": scenario.time_scale, **scenario.backend},
         world={
             "users": scenario.world.users,

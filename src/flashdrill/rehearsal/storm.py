@@ -29,7 +29,12 @@ HEAL_TIMEOUT_S = 60.0
 
 
 async def storm(
-    prepared: Prepared, folder: RunFolder, stack: Stack, trace: Trace, watcher: Watcher
+    prepared: Prepared,
+    folder: RunFolder,
+    journal: Journal,
+    stack: Stack,
+    trace: Trace,
+    watcher: Watcher,
 ) -> None:
     """Let the crowd loose and break things on time; returns when the crowd is done and all is healed.
 
@@ -37,7 +42,6 @@ async def storm(
     """
     watcher.phase("starting the crowd")
     crowd = Crowd(prepared.scenario, stack, folder)
-    journal = Journal(folder.journal)
     numbers = LiveNumbers(prepared.scenario.duration_s)
     lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
     chaos = _chaos(prepared, stack, journal, trace, watcher, numbers)
@@ -61,7 +65,6 @@ async def storm(
         trace.samples = samplers.table
         await asyncio.shield(_leave(crowd, chaos, stack))
         trace.faults = chaos.records()
-        journal.close()
 
 
 async def _load_under_faults(

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from flashdrill.errors import FlashdrillError
+from flashdrill.model.journal import Journal
+from flashdrill.model.processes import identity
 from flashdrill.stack import postgres, services, valkey
 from flashdrill.stack.backend import Backend, write_settings
 from flashdrill.stack.control import Guardian
@@ -113,12 +115,20 @@ async def _start(site: _Site, progress: Progress, socket: Path | None) -> Stack:
             cleanup=site.folders,
             socket=socket,
         )
+        _note_stack(site.spec.journal, guardian)
         return await _bring_up(site, guardian, progress)
     except BaseException:
         if guardian is not None:
             await guardian.shutdown()
         site.discard()
         raise
+
+
+def _note_stack(path: Path, guardian: Guardian) -> None:
+    """Whoever reads the journal can tell whether the stack is still there."""
+    journal = Journal(path)
+    journal.on_stack(identity(guardian.own_pid))
+    journal.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +383,7 @@ async def _start_toxiproxy(site: _Site, stack: Stack, ready: Callable[[str], Non
 
 async def _visit_toxiproxy(site: _Site, stack: Stack) -> None:
     """Our proxies on somebody else's server."""
-    guest = Guest(site.spec.toxiproxy)
+    guest = Guest(site.spec.toxiproxy, site.spec.journal)
     await guest.arrive()
     version = await guest.server.version()
     stack.versions["toxiproxy"] = {**foreign(guest.server.url), "version": version}

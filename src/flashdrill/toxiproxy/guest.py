@@ -6,9 +6,11 @@ Theirs are never changed here, only compared; ours have names of their own, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from flashdrill.errors import ToxiproxyError
+from flashdrill.model.journal import Journal
 from flashdrill.toxiproxy.client import Toxiproxy
 
 
@@ -18,10 +20,11 @@ def alias(token: str, proxy: str) -> str:
 
 
 class Guest:
-    """One stay."""
+    """One stay. With a journal, whoever reads it can remove our proxies when this process was killed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, journal: Path | None = None) -> None:
         self.server = Toxiproxy(url)
+        self._journal = journal
         self._found: Mapping[str, Any] = {}
         self._ours: list[str] = []
 
@@ -40,14 +43,29 @@ class Guest:
             if name in self._found:
                 raise ToxiproxyError(f"{self.server.url} has a proxy {name} already", status=409)
             self._ours.append(name)
+            self._note(name, {"type": "proxy_gone", "api": self.server.url, "proxy": name})
             await self.server.create(name, listen, upstream)
 
     async def leave(self) -> tuple[str, ...]:
         """Remove our proxies; what is not as it was found, in words: nothing, unless somebody else changed it."""
         for name in self._ours:
             await self.server.delete(name)
+            self._note(name, None)
         self._ours.clear()
         return tuple(differences(self._found, await self.server.listing()))
+
+    def _note(self, name: str, undo: dict[str, Any] | None) -> None:
+        """In the journal: before it is made, and when it is gone."""
+        if self._journal is None:
+            return
+        journal = Journal(self._journal)
+        try:
+            if undo is None:
+                journal.healed(f"the proxy {name}")
+            else:
+                journal.injecting(f"the proxy {name}", undo)
+        finally:
+            journal.close()
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
