@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,18 +23,19 @@ from flashdrill.errors import (
 )
 from flashdrill.model.faults import FaultPlan, FaultRecord
 from flashdrill.model.journal import Journal
+from flashdrill.model.processes import identity
 from flashdrill.plan.faults import merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.plan.without_load import load_plan_without_load
 from flashdrill.rehearsal.interruption import interruptible
+from flashdrill.rehearsal.journals import open_journal, refuse_over_leftovers
 from flashdrill.rehearsal.proving import chaos_on
 from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.attached import AttachedStack, attached
 from flashdrill.stack.provisions import Provisions
 
 READY_TIMEOUT_S = 10.0
-JOURNALS = "journals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,10 @@ async def inject(
         try:
             async with attached(state_dir) as stack:
                 _check(injection, stack)
-                for name in sorted(stack.visitor.processes):
-                    await stack.wait_ready(name, READY_TIMEOUT_S)
-                await _live_through(injection, stack, found, tell, begun)
+                with closing(await _journal(injection, stack)) as journal:
+                    for name in sorted(stack.visitor.processes):
+                        await stack.wait_ready(name, READY_TIMEOUT_S)
+                    await _live_through(injection, stack, journal, found, tell, begun)
         except asyncio.CancelledError:
             if not found.was_interrupted:
                 raise
@@ -131,11 +134,11 @@ async def inject(
 async def _live_through(
     injection: Injection,
     stack: AttachedStack,
+    journal: Journal,
     found: Injected,
     tell: Tell,
     begun: Callable[[], None],
 ) -> None:
-    journal = Journal(stack.state_dir / JOURNALS / f"{injection.plan.name}.jsonl")
     began_s = time.monotonic()
 
     def heard(event: dict[str, Any]) -> None:
@@ -154,7 +157,15 @@ async def _live_through(
         found.records = chaos.records()
         if not left:
             await stack.visitor.release()  # else the guardian tries when we are gone
-        journal.close()
+
+
+async def _journal(injection: Injection, stack: AttachedStack) -> Journal:
+    """Its own journal. Raises StackError while there is an older one to heal from, or another injection."""
+    guardian = identity(int((await stack.visitor.status())["pid"]))
+    refuse_over_leftovers(stack.state_dir, guardian)
+    journal = open_journal(stack.state_dir, injection.plan.name, by="flashdrill inject")
+    journal.on_stack(guardian)
+    return journal
 
 
 def _check(injection: Injection, stack: AttachedStack) -> None:
