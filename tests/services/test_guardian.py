@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,6 +30,7 @@ from flashdrill.stack.processes import descendants, postgres_in
 from flashdrill.stack.undo.circumstances import Circumstances
 from flashdrill.toxiproxy.client import Toxiproxy
 from flashdrill.toxiproxy.server import find_server
+from tests.services.fake_api import fake_api
 from tests.services.stack_pieces import alive, gone, pieces, url
 
 pytestmark = pytest.mark.services
@@ -181,33 +180,6 @@ async def test_a_dead_guardian_is_an_error_not_a_hang(tmp_path: Path) -> None:
 
 
 # -- healing ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def fake_api(status: int) -> Iterator[tuple[str, list[str]]]:
-    """An HTTP server that notes what it is asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked.append(f"{self.command} {self.path} {body.decode()}".strip())
-            self.send_response(status)
-            self.end_headers()
-
-        do_DELETE = do_POST = answer  # noqa: N815  (the names that http.server calls)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.HTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield url(server.server_address[1]), asked
-        finally:
-            server.shutdown()
-            thread.join(5)
 
 
 def test_what_the_journal_holds_is_undone(tmp_path: Path) -> None:

@@ -27,15 +27,16 @@ async def _sql(dsn: str, statements: list[str], now: Circumstances) -> None:
     import asyncpg  # noqa: PLC0415  (the guardian starts without it)
 
     while True:
+        needed_s = LOCK_TIMEOUT_S  # less would end in another error than the real one
         try:
             failures = await _carry_out(dsn, statements, now)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             if now.is_stack_gone:
                 return
-            failures = [f"cannot be reached: {_words(error)}"]
+            failures, needed_s = [f"cannot be reached: {_words(error)}"], 2 * _PAUSE_S
         if not failures:
             return
-        if now.is_over:
+        if now.left_s(needed_s) < needed_s:
             raise NotUndoneError(without_password(f"{dsn}: {'; '.join(failures)}", dsn))
         await asyncio.sleep(_PAUSE_S)
 
