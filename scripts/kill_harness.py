@@ -5,10 +5,13 @@
 Brings one stack up with what every fault needs. Each round starts `flashdrill inject` on a timetable of its own, drawn
 by the seed, kills that process (it alone, by its pid) at a moment drawn from the whole length, and asks the servers
 themselves, again and again, until nothing of any fault is left: toxics, rules, sessions, locks, indexes, settings,
-processes, clocks, files. A round is clean when that is so within 5 s.
+processes, clocks, files. A round is clean when that is so within 5 s. Then the service itself must recover within 20 s:
+be ready, with its stock rebuilt in Redis; how long that takes is its own affair (it tries again every 5 s), and told
+apart.
 
-The last line is one JSON object: rounds, clean, slowest_s, median_s, in_force (how often each fault was in force at a
-kill), never_in_force, left. Exit code 0: every round was clean.
+The last line is one JSON object: rounds, clean, slowest_s, median_s, recovered, recovered_slowest_s, in_force (how
+often each fault was in force at a kill), never_in_force, left. Exit code 0: every round was clean, and the service
+recovered.
 
 `--without-healing` takes the journal away just before each kill: now the rounds must come out as not clean, or this
 script sees nothing. The journal is put back then, and `flashdrill heal` must make the stack clean.
@@ -28,7 +31,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,10 +42,11 @@ import psutil
 from flashdrill.plan.known import known_faults
 from scripts.faults.catalogue import PLAN, ROOT
 from scripts.healing import rounds
-from scripts.healing.outside import Measured, left, measured
+from scripts.healing.outside import Measured, left, measured, unrecovered
 from scripts.healing.shop import Shop, family, shop_of
 
 CLEAN_LIMIT_S = 5.0
+RECOVERED_LIMIT_S = 20.0
 BEGIN_TIMEOUT_S = 30.0
 COMMAND_TIMEOUT_S = 90.0
 BETWEEN_LOOKS_S = 0.05
@@ -52,12 +57,18 @@ BEGINS = "the timetable begins"
 class Outcome:
     """One round: what was in force at the kill, and after how long nothing of it was left (None: not in time).
 
-    `last` is what was seen in the last look that was not clean.
+    `recovered_s` is the same for the service, `last` what was seen in the last look that was not clean.
     """
 
     in_force: tuple[str, ...]
     clean_s: float | None
+    recovered_s: float | None
     last: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing was left, and the service recovered."""
+        return self.clean_s is not None and self.recovered_s is not None
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -80,11 +91,14 @@ class Tally:
     def line(self, every: Sequence[str]) -> dict[str, Any]:
         """The figures."""
         times = [o.clean_s for o in self.outcomes if o.clean_s is not None]
+        recoveries = [o.recovered_s for o in self.outcomes if o.recovered_s is not None]
         return {
             "rounds": len(self.outcomes),
             "clean": len(times),
             "slowest_s": round(max(times), 3) if times else None,
             "median_s": round(statistics.median(times), 3) if times else None,
+            "recovered": len(recoveries),
+            "recovered_slowest_s": round(max(recoveries), 3) if recoveries else None,
             "in_force": {name: self.in_force[name] for name in every if self.in_force[name]},
             "never_in_force": [name for name in every if not self.in_force[name]],
             "left": [word for outcome in self.outcomes for word in outcome.left],
@@ -99,16 +113,17 @@ class Soak:
         self.state = folder / "state"
         self._toxiproxy = toxiproxy
         self._has_healing = has_healing
-        self._shop: Shop | None = None
-        self._before: Measured | None = None
+        self.shop: Shop
+        self.before: Measured
 
     def up(self) -> None:
         """A whole stack, and what it looks like."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.call("up", "--chaos", str(PLAN), "--toxiproxy", self._toxiproxy)
         found = re.search(r"guardian (\d+)", self.call("status"))
         assert found is not None
-        self._shop = shop_of(self.state, int(found[1]))
-        self._before = asyncio.run(measured(self._shop))
+        self.shop = shop_of(self.state, int(found[1]))
+        self.before = asyncio.run(measured(self.shop))
 
     def call(self, command: str, *arguments: str) -> str:
         """What a command of flashdrill's says; it must end well."""
@@ -142,7 +157,7 @@ class Soak:
         if kept is not None:
             kept.replace(journal)
             self._mend(children)
-        elif outcome.clean_s is None:
+        elif not outcome.is_good:
             self.call("down")
             self.up()
         return outcome
@@ -150,30 +165,36 @@ class Soak:
     def _judged(
         self, in_force: tuple[str, ...], harness: Sequence[psutil.Process], killed: float
     ) -> Outcome:
-        clean_s, last = asyncio.run(self._until_clean(harness, killed))
-        return Outcome(in_force, clean_s, last)
+        async def look() -> list[str]:
+            return await left(self.shop, self.before, harness)
 
-    async def _until_clean(
-        self, harness: Sequence[psutil.Process], since: float
-    ) -> tuple[float | None, tuple[str, ...]]:
-        """After how long it was clean (None: not within the limit), and what was left when it was not."""
-        assert self._shop is not None
-        assert self._before is not None
-        last: tuple[str, ...] = ()
-        while words := await left(self._shop, self._before, harness):
-            last = tuple(words)
-            if time.monotonic() - since > CLEAN_LIMIT_S:
-                return None, last
-            await asyncio.sleep(BETWEEN_LOOKS_S)
-        clean_s = time.monotonic() - since
-        return (clean_s, last) if clean_s <= CLEAN_LIMIT_S else (None, last)
+        async def look_again() -> list[str]:
+            return await unrecovered(self.shop, self.before)
+
+        clean_s, last = asyncio.run(_until_nothing(look, killed, CLEAN_LIMIT_S))
+        recovered_s, slow = asyncio.run(_until_nothing(look_again, killed, RECOVERED_LIMIT_S))
+        return Outcome(in_force, clean_s, recovered_s, (*last, *slow))
 
     def _mend(self, harness: Sequence[psutil.Process]) -> None:
         self.call("heal")
-        clean_s, last = asyncio.run(self._until_clean(harness, time.monotonic()))
-        if clean_s is None:
-            raise RuntimeError(f"`flashdrill heal` left: {last}")
+        outcome = self._judged((), harness, time.monotonic())
+        if not outcome.is_good:
+            raise RuntimeError(f"`flashdrill heal` left: {outcome.last}")
         print("          put the journal back; flashdrill heal made it clean", flush=True)
+
+
+async def _until_nothing(
+    look: Callable[[], Awaitable[list[str]]], since: float, limit_s: float
+) -> tuple[float | None, tuple[str, ...]]:
+    """After how long nothing was found any more (None: not within the limit), and what was found until then."""
+    last: tuple[str, ...] = ()
+    while words := await look():
+        last = tuple(words)
+        if time.monotonic() - since > limit_s:
+            return None, last
+        await asyncio.sleep(BETWEEN_LOOKS_S)
+    took_s = time.monotonic() - since
+    return (took_s, last) if took_s <= limit_s else (None, last)
 
 
 def _flashdrill(command: str) -> list[str]:
@@ -219,7 +240,12 @@ def _tell(drawn: rounds.Round, outcome: Outcome) -> None:
         if outcome.clean_s is not None
         else f"NOT CLEAN after {CLEAN_LIMIT_S:g} s"
     )
-    print(f"round {drawn.number:>2}  killed at {drawn.kill_s:4.1f} s  {word}")
+    back = (
+        "the service did not recover"
+        if outcome.recovered_s is None
+        else f"the service recovered after {outcome.recovered_s:.2f} s"
+    )
+    print(f"round {drawn.number:>2}  killed at {drawn.kill_s:4.1f} s  {word}, {back}")
     print(f"          in force: {', '.join(outcome.in_force) or 'nothing'}")
     print(f"          left until then: {'; '.join(outcome.last) or 'nothing'}", flush=True)
 
@@ -253,8 +279,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--toxiproxy", default="embedded", help="embedded, real or auto")
     parser.add_argument("--without-healing", action="store_true", help="take the journal away")
+    parser.add_argument(
+        "--keep", type=Path, help="a new folder for plans and logs, to look at afterwards"
+    )
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="flashdrill-soak-") as folder:
+    with ExitStack() as stack:
+        folder = chosen.keep or stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="flashdrill-soak-")
+        )
         tally = soak(
             chosen.rounds,
             chosen.seed,
@@ -265,7 +297,7 @@ def main() -> int:
     kinds = known_faults()
     possible = rounds.lanes(name for name, kind in kinds.items() if not kind.missing())
     print(json.dumps(tally.line([fault["id"] for lane in possible.values() for fault in lane])))
-    return 0 if all(outcome.clean_s is not None for outcome in tally.outcomes) else 1
+    return 0 if all(outcome.is_good for outcome in tally.outcomes) else 1
 
 
 if __name__ == "__main__":

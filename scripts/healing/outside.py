@@ -78,7 +78,7 @@ async def measured(shop: Shop) -> Measured:
 
 
 async def left(shop: Shop, before: Measured, harness: Iterable[psutil.Process]) -> list[str]:
-    """What is not as it was, in words; a server that does not answer is not."""
+    """What is left of faults, in words; a server that does not answer counts."""
     looks: dict[str, Awaitable[list[str]]] = {
         "processes": _left_processes(shop, before, harness),
         "Toxiproxy": _left_proxies(shop, before),
@@ -88,6 +88,18 @@ async def left(shop: Shop, before: Measured, harness: Iterable[psutil.Process]) 
         "the service": _left_service(shop, before),
         "the volume": _left_volume(shop, before),
     }
+    return await _all(looks)
+
+
+async def unrecovered(shop: Shop, before: Measured) -> list[str]:
+    """What the service has still to do for itself when every fault is gone: it is ready, and its stock rebuilt.
+
+    That takes as long as its own patience: it tries a breaker again after 5 s, and a rebuild every 5 s.
+    """
+    return await _all({"redis": _unrebuilt(shop, before), "the service": _unready(shop)})
+
+
+async def _all(looks: Mapping[str, Awaitable[list[str]]]) -> list[str]:
     found = await asyncio.gather(*(_answered(who, look) for who, look in looks.items()))
     return [word for words in found for word in words]
 
@@ -232,10 +244,13 @@ async def _left_redis(shop: Shop, before: Measured) -> list[str]:
         for key in before.redis
         if key != "keys" and now[key] != before.redis[key]
     ]
-    if missing := before.redis["keys"] - now["keys"]:
-        words.append(f"redis: {len(missing)} keys are missing, such as {min(missing)}")
     words += [f"redis: key {key}" for key in now["keys"] if key.startswith("flashdrill:")]
     return words
+
+
+async def _unrebuilt(shop: Shop, before: Measured) -> list[str]:
+    missing = before.redis["keys"] - (await _redis(shop))["keys"]
+    return [f"redis: {len(missing)} keys are missing, such as {min(missing)}"] if missing else []
 
 
 async def _redis(shop: Shop) -> dict[str, Any]:
@@ -260,14 +275,7 @@ async def _redis(shop: Shop) -> dict[str, Any]:
 
 async def _left_service(shop: Shop, before: Measured) -> list[str]:
     words = []
-    limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
-    async with (
-        aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
-        session.get(f"{shop.service}/readyz") as answer,
-    ):
-        status, date = answer.status, answer.headers["Date"]
-    if status != 200:
-        words.append(f"the service is not ready: {status}")
+    _, date = await _asked(shop, "/healthz")
     offset_s = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
     if abs(offset_s) > CLOCK_TOLERANCE_S:
         words.append(f"the service's clock is off by {offset_s:.0f} s")
@@ -276,6 +284,21 @@ async def _left_service(shop: Shop, before: Measured) -> list[str]:
     if (slots := await _slots(shop)) != before.slots:
         words.append(f"the service has {slots} request slots, not {before.slots}")
     return words
+
+
+async def _unready(shop: Shop) -> list[str]:
+    status, _ = await _asked(shop, "/readyz")
+    return [] if status == 200 else [f"the service is not ready: {status}"]
+
+
+async def _asked(shop: Shop, path: str) -> tuple[int, str]:
+    """The status and the Date of an answer."""
+    limit = aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=limit, trust_env=False) as session,
+        session.get(f"{shop.service}{path}") as answer,
+    ):
+        return answer.status, answer.headers["Date"]
 
 
 async def _slots(shop: Shop) -> tuple[float, int]:
