@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool, Redis
@@ -51,7 +52,7 @@ class RedisStore:
                 with self.meter.waiting(BREAKDOWN.get()):
                     await self._places.acquire()
                 try:
-                    with self.meter.holding(BREAKDOWN.get()):
+                    with self.meter.holding(BREAKDOWN.get()), _lost_connections_told():
                         return await operation(self._redis)
                 finally:
                     self._places.release()
@@ -64,3 +65,14 @@ class RedisStore:
         """Close every connection."""
         await self._redis.aclose()
         await self._pool.aclose()
+
+
+@contextmanager
+def _lost_connections_told() -> Iterator[None]:
+    """uvloop calls writing to a connection that has just been lost a RuntimeError; asyncio, and we, an OSError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "handler is closed" not in str(error):
+            raise
+        raise ConnectionResetError(str(error)) from error
