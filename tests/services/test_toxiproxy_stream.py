@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from flashdrill.toxiproxy.client import Toxiproxy
+from flashdrill.toxiproxy.embedded.metrics import Metrics
 from flashdrill.toxiproxy.embedded.proxy import Proxy
 from scripts.bench_toxiproxy import WITHOUT_UVLOOP, raise_file_limit, serving, upstream
 from scripts.toxiproxy.load import clients
@@ -187,7 +188,9 @@ async def test_small_messages_do_not_wait_for_acknowledgements() -> None:
         made: list[asyncio.StreamWriter] = []
         async with await asyncio.start_server(lambda _, w: made.append(w), HOST, 0) as server:
             behind = server.sockets[0].getsockname()[1]
-            proxy = Proxy("p", f"{HOST}:0", f"{HOST}:{behind}", owner=dials, seed=1)
+            proxy = Proxy(
+                "p", f"{HOST}:0", f"{HOST}:{behind}", owner=dials, seed=1, metrics=Metrics()
+            )
             await proxy.start()
             _, writer = await asyncio.open_connection(HOST, int(proxy.listen.rpartition(":")[2]))
             while not made or not (connection := next(iter(proxy._connections))).server.is_open:

@@ -16,6 +16,7 @@ from flashdrill.cli.importing import import_traffic
 from flashdrill.cli.injecting import inject
 from flashdrill.cli.inspecting import schema, validate
 from flashdrill.cli.listing import list_files
+from flashdrill.cli.proxying import toxiproxy
 from flashdrill.cli.reporting import report
 from flashdrill.cli.running import run
 from flashdrill.cli.showing import show
@@ -44,6 +45,7 @@ for command in (
     status,
     inject,
     heal,
+    toxiproxy,
     import_traffic,
     list_files,
     validate,

@@ -10,5 +10,6 @@ Meant to be told apart from the real server by nothing but these, each a fault o
 - an update that is refused changes nothing; `/reset` heals every proxy even when one cannot listen;
 - `slicer` with an average size of 0 and `bandwidth` with a negative rate do not bring the server down.
 
-Left out: `/metrics`. A syntax error in a body is told in other words after `bad request body: `.
+And by what the real one lacks: toxics in a `-config` file, and bytes counted at `/metrics` while a connection lives.
+A syntax error in a body is told in other words after `bad request body: `; `/metrics` tells of Python's runtime.
 """

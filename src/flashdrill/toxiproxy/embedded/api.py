@@ -7,6 +7,7 @@ GET POST PATCH DELETE  /proxies/{proxy}/toxics/{toxic}  200, 204 | 400 404
 POST                /populate                         201 | 400 500
 POST                /reset                            204 | 500
 GET                 /version                          200
+any method          /metrics                          200 when switched on
 any other path 404, method 405, a browser 403
 """
 
@@ -21,6 +22,7 @@ from aiohttp import web
 from flashdrill.toxiproxy.embedded import bodies, gojson
 from flashdrill.toxiproxy.embedded.address import AddressError
 from flashdrill.toxiproxy.embedded.bodies import ApiError
+from flashdrill.toxiproxy.embedded.metrics import CONTENT_TYPE
 from flashdrill.toxiproxy.embedded.proxy import Proxy
 from flashdrill.toxiproxy.embedded.registry import PopulateError, Registry
 from flashdrill.toxiproxy.embedded.toxic import Toxic
@@ -55,6 +57,8 @@ def application(registry: Registry) -> web.Application:
             web.get("/version", version, allow_head=False),
         ]
     )
+    if registry.metrics.are_on:
+        app.router.add_route("*", "/metrics", metrics)
     return app
 
 
@@ -164,6 +168,12 @@ async def version(request: web.Request) -> web.Response:
     """The version whose API this is."""
     text = f'{{"version": "{VERSION}"}}\n'
     return web.Response(text=text, content_type="application/json", charset="utf-8")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """What was switched on, in Prometheus' text format."""
+    text = request.app[REGISTRY].metrics.text()
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
 
 @web.middleware

@@ -9,6 +9,7 @@ from typing import Any
 
 from flashdrill.toxiproxy.embedded import address
 from flashdrill.toxiproxy.embedded.connection import Connection
+from flashdrill.toxiproxy.embedded.metrics import Metrics
 from flashdrill.toxiproxy.embedded.room import Room
 from flashdrill.toxiproxy.embedded.toxic import DOWNSTREAM, STREAMS, UPSTREAM, Toxic
 
@@ -21,7 +22,14 @@ class Proxy:
     """One proxy. `owner` owns the tasks that dial the upstream; `seed` decides what is left to chance."""
 
     def __init__(
-        self, name: str, listen: str, upstream: str, *, owner: asyncio.TaskGroup, seed: int
+        self,
+        name: str,
+        listen: str,
+        upstream: str,
+        *,
+        owner: asyncio.TaskGroup,
+        seed: int,
+        metrics: Metrics,
     ) -> None:
         self.name = name
         self.listen = listen
@@ -29,6 +37,7 @@ class Proxy:
         self.is_enabled = False
         self._owner = owner
         self._seed = seed
+        self._metrics = metrics
         self._toxics: dict[str, list[Toxic]] = {UPSTREAM: [], DOWNSTREAM: []}
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -136,6 +145,7 @@ class Proxy:
             self._accepted,
             f"{self._seed}/{self.name}/{self._accepted}",
             room=self._room,
+            traffic=self._metrics.traffic(self.name, self.listen, self.upstream),
             accepted=self._admit,
             joined=self._joined,
             gone=self._connections.discard,

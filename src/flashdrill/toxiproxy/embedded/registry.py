@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flashdrill.toxiproxy.embedded.address import AddressError
+from flashdrill.toxiproxy.embedded.metrics import Metrics
 from flashdrill.toxiproxy.embedded.proxy import Proxy
 
 
@@ -21,8 +22,9 @@ class PopulateError(Exception):
 class Registry:
     """The proxies. `change` is held by whoever changes them: listening takes more than one step."""
 
-    def __init__(self, owner: asyncio.TaskGroup, seed: int) -> None:
+    def __init__(self, owner: asyncio.TaskGroup, seed: int, metrics: Metrics) -> None:
         self.proxies: dict[str, Proxy] = {}
+        self.metrics = metrics
         self.change = asyncio.Lock()
         self._owner = owner
         self._seed = seed
@@ -81,4 +83,5 @@ class Registry:
             wanted["upstream"],
             owner=self._owner,
             seed=self._seed,
+            metrics=self.metrics,
         )
