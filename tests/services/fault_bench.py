@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from flashdrill.chaos.catalogue import catalogue
 from flashdrill.chaos.fault import Fault, FaultContext
@@ -20,7 +16,8 @@ from flashdrill.chaos.target import ProcessControl, Target
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.model.faults import FaultPlan, FaultRecord, PlannedFault
 from flashdrill.model.journal import Journal, unhealed
-from flashdrill.model.processes import is_same
+from flashdrill.stack.healing import why_left
+from flashdrill.stack.undo.circumstances import Circumstances
 from tests.services.chaos_rig import PATIENCE_S, Processes
 
 IDLE_HEAL_S = 1.0
@@ -111,36 +108,6 @@ def _sabotaged(kind: type[Fault], what: str, is_over: Any) -> type[Fault]:
 
 
 async def undo_by_hand(undo: dict[str, Any]) -> None:
-    """Do what the journal says, with other means than the fault's."""
-    match undo["type"]:
-        case "redis":
-            await _tell_redis(undo)
-        case "file_gone":
-            Path(undo["path"]).unlink(missing_ok=True)
-        case "file_text":
-            Path(undo["path"]).write_text(undo["text"])
-        case "json_value":
-            path = Path(undo["path"])
-            path.write_text(
-                json.dumps({**json.loads(path.read_text()), undo["key"]: undo["value"]})
-            )
-        case "signal" | "sigcont":
-            assert is_same(undo)
-            os.kill(undo["pid"], undo.get("signum", 18))
-        case "all":
-            for step in undo["steps"]:
-                await undo_by_hand(step)
-        case other:
-            assert other == "none"
-
-
-async def _tell_redis(undo: dict[str, Any]) -> None:
-    client = Redis(host=undo["host"], port=undo["port"], socket_timeout=5, protocol=2)
-    try:
-        for words in undo["commands"]:
-            try:
-                await client.execute_command(*words)
-            except ResponseError as error:
-                assert str(error).startswith(tuple(undo["tolerates"])), error
-    finally:
-        await client.aclose()
+    """Do what the journal says, as the guardian and `flashdrill heal` do it: by other means than the fault's."""
+    now = Circumstances(time.monotonic() + PATIENCE_S)
+    assert not await asyncio.to_thread(why_left, [undo], now)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flashdrill.errors import StackError
+from flashdrill.model.journal import unhealed
 from flashdrill.stack.embedded import Progress, Stack, StackSpec, start_stack
 from flashdrill.stack.folders import discard, disk_errors_explained, locked
 from flashdrill.stack.ports import HOST
@@ -23,7 +24,7 @@ from flashdrill.stack.probes import probe_of
 from flashdrill.stack.provisions import NOTHING, Provisions
 from flashdrill.stack.stack import address_text
 
-STATE, SOCKET, DATA = "state.json", "guardian.sock", "data"
+STATE, SOCKET, DATA, JOURNAL = "state.json", "guardian.sock", "data", "journal.jsonl"
 ASK_TIMEOUT_S = 5.0
 DOWN_TIMEOUT_S = 10.0
 _POLL_S = 0.02
@@ -120,7 +121,7 @@ async def up(
             spec = StackSpec(
                 state_dir=state_dir / DATA,
                 log_dir=state_dir / "logs",
-                journal=state_dir / "journal.jsonl",
+                journal=state_dir / JOURNAL,
                 backend_settings=backend_settings or {},
                 world=world,
                 toxiproxy=toxiproxy,
@@ -145,6 +146,8 @@ async def down(state_dir: Path) -> bool:
             raise StackError(f"these processes could not be ended: {reply.get('left')}")
         await _until(lambda: not (state_dir / SOCKET).exists(), DOWN_TIMEOUT_S)
     (state_dir / STATE).unlink(missing_ok=True)
+    if not unhealed(state_dir / JOURNAL):
+        (state_dir / JOURNAL).unlink(missing_ok=True)
     await asyncio.to_thread(discard, state_dir / DATA)  # left by a guardian that was killed
     return was_up
 
