@@ -14,6 +14,7 @@ import yaml
 
 from flashdrill.chaos.fault import Fault, Parameter
 from flashdrill.plan.known import known_faults
+from flashdrill.report.evidence import main_figures
 from flashdrill.report.tables import table
 from scripts.faults.catalogue import PLAN, ROOT
 
@@ -95,14 +96,8 @@ def _row(entry: Mapping[str, Any], evidence: Mapping[str, Any]) -> tuple[str, ..
         f"`{entry['target']}`",
         "yes" if proof.get("observed") else "**no**",
         "yes" if proof.get("healed") else "**no**",
-        _short(proof.get("evidence", {})),
+        main_figures(proof.get("evidence", {})),
     )
-
-
-def _short(evidence: Mapping[str, Any]) -> str:
-    """The first figures, for the table."""
-    shown = [f"{key} {_plain(value)}" for key, value in evidence.items() if key != "healing"]
-    return ", ".join(shown[:4])
 
 
 def _plain(value: Any) -> str:

@@ -72,3 +72,19 @@ def test_other_evidence_is_told_by_its_first_facts() -> None:
     }
     assert main_figures(evidence) == "free bytes 0, write during ENOSPC"
     assert main_figures({}) == ""
+
+
+def test_what_was_answered_is_told_before_how_quickly() -> None:
+    evidence = {
+        "canary": "GET /healthz",
+        "status_before": 200,
+        "statuses": {"503": 2, "200": 1},
+        "statuses_direct": {"200": 2},
+        "baseline_ms": 1.8,
+        "during": ["answered"],
+        "during_ms": [2.0],
+        "counters": {"matched": 2},
+        "proven_by": "canary",
+    }
+    said = "canary GET /healthz, statuses 503 ×2 and 200 ×1, answered after 2.0 ms, before 1.8 ms"
+    assert main_figures(evidence) == said
