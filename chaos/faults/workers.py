@@ -20,7 +20,6 @@ from flashdrill.chaos.fault import Evidence, FaultContext, Parameter
 from flashdrill.chaos.target import required_pid
 from flashdrill.chaos.wire import Wire
 from flashdrill.errors import ConfigError, StackError
-from flashdrill.model.processes import identity
 from flashdrill.observe.prometheus import scrape
 
 KEY = "in_flight_max"
@@ -77,10 +76,10 @@ class Workers(Fault):
             raise ConfigError(
                 f"fault {ctx.planned.id!r}: workers is from 1 to {min(MOST_WORKERS, self._usual - 1)}, not {workers}"
             )
-        pid = required_pid(ctx.processes, ctx.target.process_name)
+        required_pid(ctx.processes, ctx.target.process_name)
         steps = [
             {"type": "json_value", "path": str(_settings(ctx)), "key": KEY, "value": self._usual},
-            {"type": "signal", **identity(pid), "signum": int(signal.SIGHUP)},
+            ctx.processes.signalling(ctx.target.process_name, signal.SIGHUP),
         ]
         return {"type": "all", "steps": steps}
 

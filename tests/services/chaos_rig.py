@@ -23,6 +23,7 @@ from flashdrill.chaos.timetable import Chaos
 from flashdrill.errors import StackError
 from flashdrill.model.faults import FaultPlan, PlannedFault
 from flashdrill.model.journal import Journal
+from flashdrill.model.processes import identity
 from flashdrill.toxiproxy.client import Toxiproxy
 
 HOST = "127.0.0.1"
@@ -129,6 +130,9 @@ class Processes:
 
     def respawning(self, name: str) -> dict[str, object]:
         return {"type": "none"}
+
+    def signalling(self, name: str, signum: int) -> dict[str, object]:
+        return {"type": "signal", **identity(self.pid(name)), "signum": signum}
 
     async def kill(self, name: str) -> None:
         self._running[name].kill()

@@ -134,6 +134,15 @@ async def undone(folder: Path, kind: str) -> None:
             assert await state(client) == before
 
 
+async def test_what_another_fault_set_is_not_taken_for_usual(tmp_path: Path) -> None:
+    """Else it would be set again at the end, when the other one is long healed."""
+    async with bench(tmp_path) as (it, client), it.in_force("redis_oom"):
+        second = await Bench(it.target, tmp_path / "second").run("redis_oom")
+        assert not second.was_made
+        assert "takes no write as it is: OOM" in second.error
+        assert await client.config_get("maxmemory") == {"maxmemory": "1"}
+
+
 async def test_a_block_that_somebody_ends_has_ended_early(tmp_path: Path) -> None:
     async with (
         bench(tmp_path) as (it, _),

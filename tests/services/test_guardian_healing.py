@@ -131,6 +131,34 @@ async def test_a_stack_that_is_taken_down_meanwhile_still_heals_what_outlives_it
     assert "does not know how to undo 'magic'" in (tmp_path / "guardian.log").read_text()
 
 
+async def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    ballast = tmp_path / "ballast"
+    ballast.write_text("x")
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.injecting("full", {"type": "file_gone", "path": str(ballast)})
+    journal.close()
+    (tmp_path / "own.jsonl").mkdir()  # what the guardian itself heals from
+    async with guarded(tmp_path) as (guardian, _):
+        await guardian.hold(journal.path)
+    assert not ballast.exists()
+    assert "own.jsonl: IsADirectoryError" in (tmp_path / "guardian.log").read_text()
+
+
+async def test_a_service_that_was_started_again_meanwhile_is_signalled(tmp_path: Path) -> None:
+    script = "import os, signal, time; signal.signal(1, lambda *_: os._exit(7)); time.sleep(60)"
+    async with guarded(tmp_path) as (guardian, sock):
+        first = await guardian.spawn(command(tmp_path, "service", sys.executable, "-c", script))
+        await guardian.kill("service")
+        await guardian.spawn(command(tmp_path, "service", sys.executable, "-c", script))
+        assert await pid_of(guardian, "service") not in {0, first}
+        journal = Journal(tmp_path / "j.jsonl")
+        undo = {"type": "signal_named", "socket": str(sock), "name": "service", "signum": 1}
+        journal.injecting("few", undo)
+        journal.close()
+        assert not any((await asyncio.to_thread(heal, journal.path)).values())
+        assert await guardian.wait_exit("service", LIMIT_S) == 7  # by its own handler
+
+
 async def test_a_process_is_started_again_as_it_was_unless_it_runs(tmp_path: Path) -> None:
     undo = {"type": "respawn", "socket": str(tmp_path / "guardian.sock"), "name": "it"}
     path = tmp_path / "j.jsonl"

@@ -65,6 +65,9 @@ def test_every_type_of_the_journal_is_known_and_has_words() -> None:
     [
         ({"type": "magic"}, "does not know how to undo 'magic'"),
         ({}, "does not know how to undo 'None'"),
+        ({"type": "all", "steps": None}, "makes no sense"),
+        ({"type": "all", "steps": [7]}, "makes no sense"),
+        ({"type": "sql", "dsn": 7, "statements": ["SELECT 1"]}, "makes no sense"),
         ({"type": "toxic"}, "makes no sense"),
         ({"type": "sigcont", "pid": 1}, "makes no sense"),
         ({"type": "redis", "host": HOST, "port": "x", "commands": [["PING"]]}, "makes no sense"),
@@ -72,6 +75,21 @@ def test_every_type_of_the_journal_is_known_and_has_words() -> None:
 )
 def test_what_it_cannot_do_is_left_and_said(undo: dict[str, Any], words: str) -> None:
     assert words in left(undo)
+    assert in_words(undo)
+
+
+def test_what_makes_no_sense_keeps_nothing_else_from_being_undone(tmp_path: Path) -> None:
+    path, ballast = tmp_path / "j.jsonl", tmp_path / "ballast"
+    ballast.write_text("x")
+    journal = Journal(path)
+    journal.injecting("file", {"type": "file_gone", "path": str(ballast)})
+    journal.injecting("odd", {"type": "all", "steps": None})
+    journal.close()
+    results = heal(path)
+    assert not results["file"]
+    assert "makes no sense" in results["odd"]
+    assert not ballast.exists()
+    assert [fault for fault, _ in unhealed(path)] == ["odd"]
 
 
 def test_every_step_is_tried_even_when_one_before_it_failed(tmp_path: Path) -> None:
@@ -147,10 +165,16 @@ def test_a_helper_is_killed_and_another_process_under_its_pid_is_not() -> None:
         assert process.wait(LIMIT_S) == -signal.SIGKILL
 
 
+HANGS_UP = """
+import os, signal, time
+signal.signal(1, lambda *_: os.write(1, b'hup\\n'))
+os.write(1, b'up\\n')
+time.sleep(60)
+"""
+
+
 def test_a_signal_arrives() -> None:
-    script = "import os, signal, time; signal.signal(1, lambda *_: os.write(1, b'hup\\n')); os.write(1, b'up\\n')"
-    script += "; time.sleep(60)"
-    with sleeper(script) as process:
+    with sleeper(HANGS_UP) as process:
         assert process.stdout is not None
         process.stdout.readline()
         assert not left({"type": "signal", **identity(process.pid), "signum": int(signal.SIGHUP)})
@@ -202,6 +226,40 @@ def test_a_guardian_that_cannot_start_it_is_told_of(tmp_path: Path) -> None:
     with fake_guardian(tmp_path, refusal) as (path, _):
         undo = {"type": "respawn", "socket": str(path), "name": "shard0"}
         assert "shard0 could not be started: no such program" in left(undo)
+
+
+HUP = {"type": "signal_named", "name": "service", "signum": int(signal.SIGHUP)}
+
+
+def listing(pid: int) -> dict[str, Any]:
+    return {"id": 1, "ok": True, "processes": [{"name": "service", "pid": pid}]}
+
+
+def test_whoever_runs_under_a_name_is_signalled_by_the_guardian(tmp_path: Path) -> None:
+    with sleeper() as one_that_ended, sleeper(HANGS_UP) as process:
+        one_that_ended.kill()
+        one_that_ended.wait()
+        assert process.stdout is not None
+        process.stdout.readline()
+        replies = listing(one_that_ended.pid), listing(process.pid), {"id": 1, "ok": True}
+        with fake_guardian(tmp_path, *replies) as (path, heard):
+            assert not left({**HUP, "socket": str(path)})
+    assert [request["cmd"] for request in heard] == ["status", "status", "signal"]
+    assert (heard[2]["name"], heard[2]["signum"]) == ("service", 1)
+
+
+def test_one_that_a_signal_would_end_does_not_get_it(tmp_path: Path) -> None:
+    with sleeper() as process, fake_guardian(tmp_path, listing(process.pid)) as (path, heard):
+        assert "does not listen to signal 1" in left({**HUP, "socket": str(path)}, limit_s=0.0)
+    assert [request["cmd"] for request in heard] == ["status"]
+
+
+def test_one_that_does_not_run_needs_no_signal(tmp_path: Path) -> None:
+    with fake_guardian(tmp_path, {"id": 1, "ok": True, "processes": []}) as (path, heard):
+        assert not left({**HUP, "socket": str(path)})
+    assert len(heard) == 1
+    assert not left({**HUP, "socket": str(path)}, is_stack_gone=True)
+    assert not left({**HUP, "socket": str(path)})  # nobody listens
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -351,6 +409,13 @@ def test_a_password_is_never_said() -> None:
         assert "s3cret" not in words
 
 
+def test_a_password_among_the_options_of_a_dsn_is_not_said_either() -> None:
+    dsn = "postgresql://me@127.0.0.1:1/shop?sslmode=disable&password=s3cret"
+    words = in_words({"type": "sql", "dsn": dsn, "statements": ["SELECT 1"]})
+    assert "password=***" in words
+    assert "s3cret" not in words
+
+
 # -- a whole journal -----------------------------------------------------------------------------
 
 
@@ -363,6 +428,26 @@ def test_what_changed_the_same_thing_is_undone_newest_first(tmp_path: Path) -> N
     journal.close()
     assert not any(heal(path).values())
     assert file.read_text() == "0"  # what it was before the first
+    assert not unhealed(path)
+
+
+def test_a_journal_that_cannot_be_told_says_so_and_is_healed_from_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ballast = tmp_path / "j.jsonl", tmp_path / "ballast"
+    ballast.write_text("x")
+    journal = Journal(path)
+    journal.injecting("file", {"type": "file_gone", "path": str(ballast)})
+    journal.close()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "healed", full)
+        assert "it is undone, but" in heal(path)["file"]
+    assert not ballast.exists()
+    assert not heal(path)["file"]
     assert not unhealed(path)
 
 

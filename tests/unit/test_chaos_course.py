@@ -187,6 +187,21 @@ async def test_healing_is_tried_again(tmp_path: Path) -> None:
     assert not record.error
 
 
+async def test_a_journal_that_cannot_be_told_keeps_no_fault_from_being_healed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    stand = Stand(tmp_path, line("good"), line("good", "g", duration_s=0.1), good=Good)
+    monkeypatch.setattr(stand.journal, "healed", full)
+    for record in await stand.run():
+        assert record.healed
+        assert "the journal cannot be told: [Errno 28]" in record.error
+    assert sorted(LOG[2:]) == ["heal f", "heal g"]
+    assert {fault for fault, _ in unhealed(stand.path)} == {"f", "g"}  # and somebody looks again
+
+
 async def test_a_cancelled_run_heals_first(tmp_path: Path) -> None:
     stand = Stand(tmp_path, line("good", duration_s=60.0), line("good", "later", 50.0), good=Good)
     task = asyncio.create_task(stand.run())

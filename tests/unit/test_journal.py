@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,22 @@ def test_a_torn_line_is_no_injection_and_swallows_nothing_that_follows(tmp_path:
     journal.healed("a")
     journal.close()
     assert unhealed(path) == []
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_an_error_and_no_injection(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.injecting("a", NONE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 20, hard))
+    try:  # as on a disk that is nearly full: a part is written, and nothing is said
+        with pytest.raises(OSError, match="too large"):
+            journal.injecting("b", NONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [fault for fault, _ in unhealed(journal.path)] == ["a"]
+    journal.injecting("c", NONE)
+    journal.close()
+    assert [fault for fault, _ in unhealed(journal.path)] == ["c", "a"]
 
 
 def test_an_entry_that_makes_no_sense_is_not_taken_for_healed(tmp_path: Path) -> None:
@@ -149,6 +167,31 @@ def test_a_stack_that_is_up_keeps_its_own_journal(tmp_path: Path) -> None:
         journal.injecting("the proxy x", NONE)
         journal.close()
         assert len(leftovers(tmp_path)) == count
+
+
+def test_journals_that_nobody_can_read_are_not_taken_for_healed(tmp_path: Path) -> None:
+    (tmp_path / "journals").write_text("")
+    for look in (leftovers, held, refuse_over_leftovers):
+        with pytest.raises(StackError, match="journals cannot be read") as refused:
+            look(tmp_path)
+        assert refused.value.remedy
+    (tmp_path / "journals").unlink()
+    (tmp_path / "journals" / "folder.jsonl").mkdir(parents=True)
+    with pytest.raises(StackError, match=r"folder\.jsonl cannot be read"):
+        leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS])
+def test_a_run_where_nothing_can_be_written_keeps_its_journal_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("flashdrill.rehearsal.journals.open_journal", refused)
+    with journal_of_run(tmp_path / "state", tmp_path / "home.jsonl") as journal:
+        assert journal.path == tmp_path / "home.jsonl"
+    assert journal.path.exists()
 
 
 def test_healed_entries_of_the_same_plan_are_not_kept_forever(tmp_path: Path) -> None:

@@ -149,10 +149,9 @@ class Course:
                 self._is_observed = False
                 self._fail(ENDED_EARLY)
             if self._is_healed:
-                self._journal.healed(self.id)
                 self.is_in_force = False
                 self.is_gone.set()
-                self._tell("healed")
+                self._note_healed()
             else:
                 self._not_healed(evidence)
             return self._is_healed
@@ -248,6 +247,15 @@ class Course:
             return await self.fault.verify_healed(self.ctx)
         except Exception as error:
             return Evidence(False, {"reason": _words(error)})
+
+    def _note_healed(self) -> None:
+        """A journal that cannot be told must not keep the others from being healed; it is healed from once more."""
+        try:
+            self._journal.healed(self.id)
+        except OSError as error:
+            self._fail(f"it is healed, but the journal cannot be told: {_words(error)}")
+        else:
+            self._tell("healed")
 
     def _not_healed(self, evidence: Evidence) -> None:
         reason = evidence.measurements.get("reason", evidence.measurements)

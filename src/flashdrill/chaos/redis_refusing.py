@@ -55,7 +55,10 @@ class RedisRefusing(Fault):
         """Raise StackError for a server to which this must not be done."""
 
     def undo(self, ctx: FaultContext) -> dict[str, Any]:
-        """Its settings as they were. Raises StackError when they are not known."""
+        """Its settings as they were. Raises StackError when they are not known, or when it refuses writes as it is:
+        another fault may be in force, and what that one set would be set again at the end."""
+        if self._before and self._before.refusal:
+            raise StackError(f"{ctx.target.name} takes no write as it is: {self._before.refusal}")
         return undoing(ctx, self._amends())
 
     async def inject(self, ctx: FaultContext) -> None:

@@ -76,6 +76,10 @@ class ProcessControl(Protocol):
         started it dies with the harness."""
         ...
 
+    def signalling(self, name: str, signum: int) -> dict[str, object]:
+        """The same for a signal, to whatever runs under the name by then: another fault may have started it again."""
+        ...
+
 
 def running_pid(processes: ProcessControl, name: str) -> int | None:
     """The pid of a process, None when it does not run."""

@@ -15,6 +15,8 @@ What `undo` can be, besides; PROCESS stands for the keys pid, started, boot of `
     {"type": "signal", PROCESS, "signum": N}                   send a signal, such as SIGHUP
     {"type": "kill", PROCESS}                                  SIGKILL a helper of the fault
     {"type": "respawn", "socket": PATH, "name": N}             a guardian starts a process again, if it does not run
+    {"type": "signal_named", "socket": PATH, "name": N, "signum": N}
+                                                               the same to what a guardian now runs under that name
     {"type": "edge_rule", "api": URL, "rule": R}               end a rule of the edge
     {"type": "sql", "dsn": DSN, "statements": [SQL, ...]}      each by itself, in order; all can be done twice
     {"type": "redis", "host": H, "port": P, "commands": [[WORD, ...], ...], "tolerates": [ERROR PREFIX, ...]}
@@ -46,7 +48,8 @@ class Journal:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         if holds:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._finish_torn_line()
+        if not os.fstat(self._fd).st_size:
+            _sync_folders(path)
 
     def opened(self, by: str, home: str | None = None) -> None:
         """Note which command makes the faults, and where the journal belongs when all is healed."""
@@ -69,14 +72,29 @@ class Journal:
         os.close(self._fd)
 
     def _append(self, entry: dict[str, Any]) -> None:
-        os.write(self._fd, (json.dumps(entry) + "\n").encode())
+        """All of it, or an OSError: a disk that is nearly full takes a part, and says nothing."""
+        self._finish_torn_line()
+        rest = (json.dumps(entry) + "\n").encode()
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
         os.fdatasync(self._fd)
 
     def _finish_torn_line(self) -> None:
-        """Else the next line would be lost with the torn one."""
+        """Else the next line would be lost with the torn one: another writer's, or ours on a full disk."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
+
+
+def _sync_folders(path: Path) -> None:
+    """Else a power cut could take a new file, and its new folders, with every line that is on disk."""
+    for folder in path.absolute().parents[:3]:
+        with suppress(OSError):  # not ours to read, or a file system that cannot
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
 
 def is_held(path: Path) -> bool:

@@ -6,6 +6,7 @@ opened, locked ── faults ── all healed ── moved to where the run is 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,9 @@ STATE = Path(".flashdrill")
 JOURNALS = "journals"
 OF_THE_STACK = "journal.jsonl"
 """What `flashdrill up` itself did to somebody else's server; its guardian heals it, while there is one."""
+
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What a current directory says in which nothing can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,10 @@ def journal_of_run(state_dir: Path, home: Path) -> Iterator[Journal]:
     """The journal of one run, moved to `home` at the end if nothing is left to heal."""
     try:
         journal = open_journal(state_dir, home.parent.name, by="flashdrill run", home=home)
-    except (
-        PermissionError
-    ):  # a current directory that is not ours: then it is where it will be kept
-        journal = Journal(home, holds=True)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
+        journal = Journal(home, holds=True)  # where it will be kept
     try:
         yield journal
     finally:
@@ -89,22 +93,46 @@ def refuse_over_leftovers(state_dir: Path, guardian: Mapping[str, Any] | None = 
 
 
 def leftovers(state_dir: Path) -> list[Leftover]:
-    """The journals with something to heal, and nobody alive who will do it."""
-    paths = [path for path in _paths(state_dir) if not is_held(path)]
-    stacks = state_dir / OF_THE_STACK
-    if stacks.exists() and has_lost_its_stack(stacks):
-        paths.append(stacks)
-    found = [Leftover(path, faults_in(path), has_lost_its_stack(path)) for path in paths]
+    """The journals with something to heal, and nobody alive who will do it.
+
+    Raises StackError when one cannot be read: then nobody can tell.
+    """
+    with _explained(state_dir):
+        paths = [path for path in _paths(state_dir) if not is_held(path)]
+        stacks = state_dir / OF_THE_STACK
+        if stacks.exists() and has_lost_its_stack(stacks):
+            paths.append(stacks)
+        found = [Leftover(path, faults_in(path), has_lost_its_stack(path)) for path in paths]
     return [each for each in found if each.faults]
 
 
 def held(state_dir: Path) -> list[Path]:
-    """The journals that living processes write."""
-    return [path for path in _paths(state_dir) if is_held(path)]
+    """The journals that living processes write. Raises StackError when one cannot be read."""
+    with _explained(state_dir):
+        return [path for path in _paths(state_dir) if is_held(path)]
+
+
+@contextmanager
+def _explained(state_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        is_somebody_elses = error.errno in _NOT_OURS
+        raise StackError(
+            f"{error.filename or state_dir} cannot be read ({error.strerror}), so nobody can tell whether faults that "
+            "it holds are in force",
+            remedy="do this as the user whose run it was"
+            if is_somebody_elses
+            else "look at what it is, and move it away",
+        ) from None
 
 
 def _paths(state_dir: Path) -> list[Path]:
-    return sorted(_folder(state_dir).glob("*.jsonl"))
+    """Not by `glob`: it takes a folder that cannot be read for an empty one."""
+    try:
+        return sorted(path for path in _folder(state_dir).iterdir() if path.suffix == ".jsonl")
+    except FileNotFoundError:
+        return []
 
 
 def _folder(state_dir: Path) -> Path:

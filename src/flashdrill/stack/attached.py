@@ -148,6 +148,11 @@ class AttachedStack:
         """The guardian starts it again: it does not die with us."""
         return {"type": "respawn", "socket": str(self.socket), "name": name}
 
+    def signalling(self, name: str, signum: int) -> dict[str, object]:
+        """The guardian signals what it runs under the name by then."""
+        place = {"socket": str(self.socket), "name": name}
+        return {"type": "signal_named", **place, "signum": signum}
+
     async def leave(self) -> None:
         """End what is left of the helpers, and the talk with the guardian. The stack goes on."""
         for name, helper in self._helpers.items():

@@ -390,7 +390,11 @@ class Guardian:
 
     def _heal(self) -> None:
         for journal in dict.fromkeys(self._journals):
-            results = heal(journal, is_stack_gone=True, limit_s=LAST_HEAL_LIMIT_S)
+            try:
+                results = heal(journal, is_stack_gone=True, limit_s=LAST_HEAL_LIMIT_S)
+            except Exception as error:  # the next journal may be readable
+                complain(f"heal from {journal}", error)
+                continue
             for fault, why in results.items():
                 if why:
                     complain("heal", RuntimeError(f"{fault}: {why}"))

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,19 @@ def heal(
     results = _side_by_side(_lanes(faults_in(path)), now)
     healed = [fault for fault, why in results.items() if not why]
     if healed:
-        journal = Journal(path)
-        for fault in healed:
-            journal.healed(fault)
-        journal.close()
+        results.update(dict.fromkeys(healed, _noted(path, healed)))
     return results
+
+
+def _noted(path: Path, healed: Iterable[str]) -> str:
+    """Nothing, or why the journal cannot be told: then it says that they are in force."""
+    try:
+        with closing(Journal(path)) as journal:
+            for fault in healed:
+                journal.healed(fault)
+    except OSError as error:
+        return f"it is undone, but {path} cannot be told: {error.strerror}"
+    return ""
 
 
 def faults_in(path: Path) -> list[Fault]:

@@ -152,6 +152,10 @@ class Stack:
         """Nothing: the guardian and every server die with the harness."""
         return {"type": "none"}
 
+    def signalling(self, name: str, signum: int) -> dict[str, object]:
+        """Nothing, for the same reason."""
+        return {"type": "none"}
+
     async def start(self, name: str) -> int:
         """Start a known process again, as it was started first; its pid. It may not be ready yet."""
         if name not in self._commands:

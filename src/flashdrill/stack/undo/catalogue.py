@@ -18,7 +18,7 @@ def carry_out(undo: Undo, now: Circumstances) -> None:
         raise NotUndoneError(f"this version does not know how to undo {kind!r}")
     try:
         TYPES[kind](undo, now)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NotUndoneError(f"the journal's entry {kind!r} makes no sense: {error!r}") from None
 
 
@@ -45,6 +45,7 @@ TYPES: Mapping[str, Callable[[Undo, Circumstances], None]] = {
     "edge_rule": api.edge_rule,
     "sigcont": process.sigcont,
     "signal": process.send_signal,
+    "signal_named": process.signal_named,
     "kill": process.kill,
     "respawn": process.respawn,
     "sql": sql.sql,
@@ -66,6 +67,6 @@ def places(undo: Undo) -> Iterator[str]:
             yield f"redis {host}:{port}"
         case {"type": "file_gone" | "file_text" | "json_value", "path": path}:
             yield f"file {path}"
-        case {"type": "all", "steps": steps}:
+        case {"type": "all", "steps": [*steps]}:
             for step in steps:
                 yield from places(step)

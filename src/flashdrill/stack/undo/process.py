@@ -36,6 +36,27 @@ def send_signal(undo: dict[str, Any], _now: Circumstances) -> None:
     _send(undo, int(undo["signum"]))
 
 
+def signal_named(undo: dict[str, Any], now: Circumstances) -> None:
+    """Let the guardian signal what it runs under a name, once that listens: what has just started would end of it.
+
+    One that does not run will find what was set when it starts.
+    """
+    name, path, signum = undo["name"], Path(undo["socket"]), int(undo["signum"])
+    if now.is_stack_gone:
+        return
+    try:
+        while (pid := _pid_of(name, path, now)) and not _listens(pid, signum):
+            if now.is_over:
+                raise NotUndoneError(f"{name} does not listen to signal {signum}")
+            time.sleep(_PAUSE_S)
+        if pid:
+            _ask_guardian(path, {"id": 1, "cmd": "signal", "name": name, "signum": signum}, now)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return
+    except OSError as error:
+        raise NotUndoneError(f"the guardian at {path}: {error or 'no answer'}") from None
+
+
 def kill(undo: dict[str, Any], now: Circumstances) -> None:
     """SIGKILL, and see that it is gone."""
     if _send(undo, signal.SIGKILL):
@@ -77,6 +98,22 @@ def _send(undo: dict[str, Any], signum: int) -> bool:
     except PermissionError:
         raise NotUndoneError(f"process {undo['pid']} belongs to somebody else") from None
     return True
+
+
+def _pid_of(name: str, path: Path, now: Circumstances) -> int:
+    """Of what the guardian runs under a name; 0: nothing."""
+    rows = _ask_guardian(path, {"id": 1, "cmd": "status"}, now)["processes"]
+    return next((int(row["pid"]) for row in rows if row["name"] == name), 0)
+
+
+def _listens(pid: int, signum: int) -> bool:
+    """Whether a process has a handler of its own for a signal, see proc(5)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    caught = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> (signum - 1) & 1)
 
 
 def _ask_guardian(path: Path, request: dict[str, Any], now: Circumstances) -> dict[str, Any]:

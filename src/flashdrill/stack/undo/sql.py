@@ -76,12 +76,16 @@ async def _session(dsn: str, now: Circumstances) -> asyncpg.Connection[Any]:
 
 
 def without_password(text: str, dsn: str) -> str:
-    """The text with the password of a DSN (URL) struck out, wherever it stands."""
+    """The text with the password of a DSN (URL) struck out, wherever it stands in it and in the text."""
     try:
-        secret = urlsplit(dsn).password
+        parts = urlsplit(dsn)
     except ValueError:
         return text.replace(dsn, "the server")
-    return text.replace(secret, "***") if secret else text
+    options = (option.partition("=") for option in parts.query.split("&"))
+    secrets = [parts.password, *(value for key, _, value in options if key == "password")]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _words(error: BaseException) -> str:

@@ -14,6 +14,7 @@ _WORDS: Mapping[str, str] = {
     "edge_rule": "end the rule {rule} of the edge at {api}",
     "sigcont": "let process {pid} go on",
     "signal": "send signal {signum} to process {pid}",
+    "signal_named": "send signal {signum} to {name}",
     "kill": "end process {pid}",
     "respawn": "start {name} again",
     "file_gone": "remove {path}",
@@ -24,14 +25,21 @@ _WORDS: Mapping[str, str] = {
 
 
 def in_words(undo: dict[str, Any]) -> str:
-    """What is to be done."""
+    """What is to be done. Never raises: an entry that makes no sense must not hide the others."""
+    try:
+        return _in_words(undo)
+    except (AttributeError, TypeError, ValueError):
+        return f"something that makes no sense to this version: {undo.get('type')}"
+
+
+def _in_words(undo: dict[str, Any]) -> str:
     match undo:
         case {"type": "sql", "dsn": dsn, "statements": statements}:
             return without_password(f"at {dsn}: {'; '.join(statements)}", dsn)
         case {"type": "redis", "host": host, "port": port, "commands": commands}:
             return f"at {host}:{port}: {'; '.join(' '.join(words) for words in commands)}"
         case {"type": "all", "steps": steps}:
-            return ", then ".join(in_words(step) for step in steps)
+            return ", then ".join(_in_words(step) for step in steps)
     kind = str(undo.get("type"))
     try:
         return _WORDS[kind].format(**undo)
