@@ -154,6 +154,46 @@ async def test_chunks_and_answers_without_a_body() -> None:
         assert [(await client.head("/")).headers["Content-Length"] for _ in range(2)] == ["9", "9"]
 
 
+async def test_a_client_of_http_1_0_is_answered_until_the_end_of_the_connection() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    async with way_to(server.serve) as way:
+        answer = await asked(way, b"GET /old HTTP/1.0\r\nX-Case: KePt\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nabc")
+    assert server.heard[0].startswith(b"GET /old HTTP/1.1\r\n")
+
+
+async def test_who_asks_whether_to_go_on_is_told_once() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await reader.readexactly(5)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n" + body)
+        writer.close()
+
+    head = b"POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    async with way_to(serve) as way:
+        reader, writer = await asyncio.open_connection(*way.spec.listen)
+        writer.write(head)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"hello")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        writer.close()
+
+
+async def test_a_server_of_http_1_0_ends_its_answer_with_the_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 Fine\r\n\r\nhello")
+        writer.close()
+
+    async with way_to(serve) as way, session(way) as client:
+        for _ in range(2):
+            async with client.get("/") as reply:
+                assert (reply.status, reply.reason, await reply.text()) == (200, "Fine", "hello")
+
+
 async def _pieces() -> AsyncIterator[bytes]:
     yield b"one"
     yield b"two"

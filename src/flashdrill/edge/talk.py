@@ -21,6 +21,7 @@ from flashdrill.edge.way import Way
 KEPT_BODY_BYTES = 1024 * 1024
 """Request bodies up to this length can be looked into and copied; longer ones only pass."""
 DRIPS_PER_S = 10
+_CONTINUE = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
 
 
 class Talk:
@@ -106,7 +107,8 @@ class Talk:
 
     async def _pass_answer(self, upstream: Upstream) -> None:
         async for event in upstream.answer():
-            await self._give(event)
+            if not _is_continue(event):  # the client was told already
+                await self._give(event)
 
     async def _answer_in_time(self, request: Request, upstream: Upstream, rule: Rule) -> None:
         """Pass on the answer if it begins in time; else one of our own, and the server's is thrown away."""
@@ -114,6 +116,8 @@ class Talk:
         try:
             async with asyncio.timeout(rule.keys["timeout_s"]):
                 first = await anext(answer)
+                while _is_continue(first):
+                    first = await anext(answer)
         except TimeoutError:
             rule.counters.applied += 1
             self._leave(upstream)
@@ -161,7 +165,7 @@ class Talk:
             return None
         body = bytearray()
         if self._state.they_are_waiting_for_100_continue:
-            await self._give(h11.InformationalResponse(status_code=100, headers=[]))
+            await self._give(_CONTINUE)
         while len(body) <= KEPT_BODY_BYTES:
             event = await self._event()
             if isinstance(event, h11.EndOfMessage):
@@ -222,3 +226,7 @@ class Talk:
 async def converse(way: Way, connection: Connection) -> None:
     """Serve a connection of a way of mode http. Raises as `Talk.run` does."""
     await Talk(way, connection).run()
+
+
+def _is_continue(event: h11.Event) -> bool:
+    return isinstance(event, h11.InformationalResponse) and event.status_code == 100

@@ -58,7 +58,7 @@ class Upstream:
 
     async def ask(self, request: Request) -> None:
         """Send the request, or as much as there is of it. Raises ConnectionError."""
-        data = self.state.send(request.head) or b""
+        data = self.state.send(_asked(request.head)) or b""
         if request.body:
             data += self.state.send(h11.Data(request.body)) or b""
         if not request.has_rest:
@@ -78,7 +78,7 @@ class Upstream:
                 continue
             if not isinstance(event, Told):
                 raise CutError("the server closed the connection before it had answered")
-            yield event
+            yield _answered(event) if isinstance(event, h11.Response) else event
             if isinstance(event, h11.EndOfMessage):
                 return
 
@@ -108,6 +108,24 @@ class Upstream:
                     await self.whole_answer()
         finally:
             self.wire.close()
+
+
+def _asked(head: h11.Request) -> h11.Request:
+    """The same of HTTP/1.1, the only version that h11 sends."""
+    if head.http_version == b"1.1":
+        return head
+    headers = head.headers.raw_items()
+    if not any(name.lower() == b"host" for name, _ in headers):
+        headers.append((b"Host", b""))
+    return h11.Request(method=head.method, target=head.target, headers=headers)
+
+
+def _answered(head: h11.Response) -> h11.Response:
+    """The same of HTTP/1.1; h11 frames the body for the client that it goes to."""
+    if head.http_version == b"1.1":
+        return head
+    headers = head.headers.raw_items()
+    return h11.Response(status_code=head.status_code, headers=headers, reason=head.reason)
 
 
 async def ask_once(wire: Wire, request: Request) -> Answer:
