@@ -14,7 +14,6 @@ from flashdrill.chaos.proof import Baseline
 from flashdrill.chaos.question import Answer
 from flashdrill.chaos.route import Route
 from flashdrill.chaos.scrape import count, rise
-from flashdrill.errors import ConfigError
 
 HANDLED = 'flashdrill_resource_uses_total{resource="requests"}'
 CANARIES = 5
@@ -31,7 +30,7 @@ class DuplicateCallbacks(HttpFault):
 
     kind = "duplicate_callbacks"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "copies": Parameter("int", 3, "how often each callback is delivered, 2 or more"),
+        "copies": Parameter("int", 3, "how often each callback is delivered, 2 or more", least=2),
         "spread": Parameter("duration", 0.0, "over what time; 0s: at once", "s"),
     }
 
@@ -41,10 +40,8 @@ class DuplicateCallbacks(HttpFault):
 
     def action(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Copies."""
-        copies = parameters["copies"]
-        if copies < 2:
-            raise ConfigError(f"copies is 2 or more, not {copies}", remedy="say copies: 2")
-        return {"action": "duplicate", "copies": copies, "spread_s": parameters["spread"]}
+        keys = {"copies": parameters["copies"], "spread_s": parameters["spread"]}
+        return {"action": "duplicate", **keys}
 
     def delay_s(self, parameters: Mapping[str, Any]) -> float:
         """The last copy comes so late."""

@@ -30,9 +30,13 @@ class PartnerThrottle(HttpFault):
 
     kind = "partner_throttle"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "limit": Parameter("int", description="how many callbacks are let through in a period"),
+        "limit": Parameter(
+            "int", description="how many callbacks are let through in a period", least=1
+        ),
         "period": Parameter("duration", 60.0, "how long a period is", "s"),
-        "status": Parameter("int", 408, "what the others are answered, 400 to 599"),
+        "status": Parameter(
+            "int", 408, "what the others are answered, 400 to 599", least=400, most=599
+        ),
     }
 
     def route(self, parameters: Mapping[str, Any]) -> Route:
@@ -41,10 +45,8 @@ class PartnerThrottle(HttpFault):
 
     def action(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """A limit."""
-        if not parameters["limit"] or not parameters["period"]:
-            raise ConfigError(
-                "limit and period are more than 0", remedy="http_status lets no callback through"
-            )
+        if not parameters["period"]:
+            raise ConfigError("a period is more than 0 s")
         return {
             "action": "throttle",
             "limit": parameters["limit"],

@@ -55,7 +55,9 @@ class Workers(Fault):
     slows = True
     target_kinds = frozenset({"http"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "workers": Parameter("int", description="how many are left; at most 200"),
+        "workers": Parameter(
+            "int", description="how many are left; at most 200", least=1, most=MOST_WORKERS
+        ),
     }
 
     def __init__(self) -> None:

@@ -36,6 +36,8 @@ class Parameter:
     default: Any = None
     is_required: bool = False
     unit: str = ""
+    least: int = 0
+    most: int = 2**53
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ import flashdrill
 from flashdrill.chaos.catalogue import catalogue, load_own
 from flashdrill.chaos.fault import TARGET_KINDS, Fault, Parameter
 from flashdrill.errors import ConfigError
+from flashdrill.plan.fault_kinds import shape_of
+from flashdrill.plan.known import known_faults
+from flashdrill.plan.shapes import mapping_of
+from flashdrill.plan.source import Node, read_source
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,3 +103,31 @@ def test_two_files_with_one_kind(tmp_path: Path) -> None:
     write(tmp_path, GOOD, "b.py")
     with pytest.raises(ConfigError, match=r"also in .*a\.py"):
         load_own(tmp_path)
+
+
+def written(folder: Path, number: int) -> Node:
+    """A number as a plan has it."""
+    path = folder / "plan.yaml"
+    path.write_text(f"number: {number}")
+    return mapping_of(read_source(path))["number"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "good", "bad"),
+    [
+        ("http_status", "status", (400, 599), (99, 399, 600)),
+        ("duplicate_callbacks", "copies", (2, 9), (0, 1)),
+        ("partner_throttle", "limit", (1,), (0,)),
+        ("workers", "workers", (1, 200), (0, 201)),
+        ("slow_queries", "sessions", (1,), (0,)),
+        ("http_drop_first", "first", (0,), (-1,)),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_before_anything_is_started(
+    tmp_path: Path, kind: str, key: str, good: tuple[int, ...], bad: tuple[int, ...]
+) -> None:
+    shape = shape_of(known_faults()[kind].parameters[key])
+    assert [shape.read(written(tmp_path, value)) for value in good] == list(good)
+    for value in bad:
+        with pytest.raises(ConfigError, match="out of range"):
+            shape.read(written(tmp_path, value))

@@ -48,7 +48,7 @@ class BusyCore(Fault):
     slows = True
     target_kinds = frozenset({"process"})
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "cores": Parameter("int", 1, "how many"),
+        "cores": Parameter("int", 1, "how many", least=1),
         "core": Parameter(
             "text", "", "the number of the first one; empty: where the target's process ran last"
         ),

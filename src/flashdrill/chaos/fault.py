@@ -42,12 +42,15 @@ class Parameter:
     """A key of a fault in a plan.
 
     Values arrive in base units: durations as float seconds, shares from 0 to 1, rates per second, sizes in bytes.
+    `least` and `most` bound an int.
     """
 
     type: ParameterType
     default: Any = REQUIRED
     description: str = ""
     unit: str = ""
+    least: int = 0
+    most: int = 2**53
 
     @property
     def is_required(self) -> bool:

@@ -30,7 +30,9 @@ class GatewayTimeout(HttpFault):
     kind = "gateway_timeout"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "timeout": Parameter("duration", description="how long the server has", unit="s"),
-        "status": Parameter("int", STATUS, "the status of the answer, 400 to 599"),
+        "status": Parameter(
+            "int", STATUS, "the status of the answer, 400 to 599", least=400, most=599
+        ),
         **COMMON,
     }
 

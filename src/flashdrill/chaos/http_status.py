@@ -28,7 +28,9 @@ class HttpStatus(HttpFault):
 
     kind = "http_status"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "status": Parameter("int", 503, "the status of the answer, 400 to 599"),
+        "status": Parameter(
+            "int", 503, "the status of the answer, 400 to 599", least=400, most=599
+        ),
         "definite": Parameter(
             "flag", True, "whether the answer says that nothing happened; a 504 never does"
         ),

@@ -45,7 +45,9 @@ class SlowQueries(SessionFault):
     kind = "slow_queries"
     slows = True
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "sessions": Parameter("int", 4, "how many queries run at the same time", "sessions"),
+        "sessions": Parameter(
+            "int", 4, "how many queries run at the same time", "sessions", least=1
+        ),
         "query_time": Parameter("duration", 1.0, "how long a query takes", "s"),
     }
 
@@ -59,10 +61,8 @@ class SlowQueries(SessionFault):
         return min([await self._reference_s(ctx) for _ in range(3)])
 
     async def inject(self, ctx: FaultContext) -> None:
-        """Open the sessions and set them to work. Raises asyncpg's errors, ValueError for none at all."""
+        """Open the sessions and set them to work. Raises asyncpg's errors."""
         count = ctx.parameters["sessions"]
-        if count < 1:
-            raise ValueError("sessions must be at least 1")
         sessions = self.sessions(ctx)
         await sessions.left()  # the watcher is in while the server has time for it
         for _ in range(count):

@@ -30,7 +30,6 @@ from flashdrill.plan.table import Entry, Field, Table
 
 PARAMETER_SHAPES: dict[str, Shape] = {
     "duration": DURATION,
-    "int": Number(0, 2**53),
     "share": SHARE,
     "text": Text(),
     "flag": Flag(),
@@ -38,7 +37,7 @@ PARAMETER_SHAPES: dict[str, Shape] = {
     "size": SIZE,
     "signed_duration": SIGNED_DURATION,
 }
-"""How each type of parameter is written; durations become seconds, rates per second."""
+"""How each other type of parameter is written; durations become seconds, rates per second."""
 MOST = 1000
 """Repetitions of a line, and targets of one."""
 
@@ -48,7 +47,7 @@ class Parameter(Protocol):
 
     @property
     def type(self) -> str:
-        """One of PARAMETER_SHAPES."""
+        """int, or one of PARAMETER_SHAPES."""
 
     @property
     def description(self) -> str:
@@ -57,6 +56,14 @@ class Parameter(Protocol):
     @property
     def unit(self) -> str:
         """The base unit; of a text its choices, such as `downstream|upstream`."""
+
+    @property
+    def least(self) -> int:
+        """The lowest of an int."""
+
+    @property
+    def most(self) -> int:
+        """The highest of an int."""
 
     @property
     def default(self) -> Any:
@@ -221,4 +228,6 @@ def shape_of(parameter: Parameter) -> Shape:
     if parameter.type == "text" and "|" in parameter.unit:
         choices = parameter.unit.split("|")
         return Text(rf"^({'|'.join(map(re.escape, choices))})$", " or ".join(choices))
+    if parameter.type == "int":
+        return Number(parameter.least, parameter.most)
     return PARAMETER_SHAPES[parameter.type]
