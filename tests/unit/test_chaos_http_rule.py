@@ -149,8 +149,7 @@ def test_a_canary_that_could_not_show_it_is_said_so(
         ("http_truncate", {"keep": 1.0}, "less than 100%"),
         ("http_slow_body", {"rate": 0.0}, "more than 0"),
         ("http_status", {"route": "/a*", "canary": "/b"}, "is not on the route"),
-        ("partner_throttle", {"limit": 0}, "more than 0"),
-        ("duplicate_callbacks", {"copies": 1}, "2 or more"),
+        ("partner_throttle", {"period": 0.0}, "more than 0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_done(
