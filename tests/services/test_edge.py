@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,19 +45,20 @@ class Server:
     connections: int = 0
     ended: int = 0
     is_closing: bool = False
+    idle_s: float | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, request after request."""
         self.connections += 1
         try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
+            while head := await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), self.idle_s):
                 self.heard.append(head + await _body(head, reader))
                 await asyncio.sleep(self.before_s)
                 writer.write(self.answer)
                 await writer.drain()
                 if self.is_closing:
                     break
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, TimeoutError):
             pass
         finally:
             self.ended += 1
@@ -103,10 +105,12 @@ async def session(way: Way) -> AsyncIterator[aiohttp.ClientSession]:
         yield client
 
 
-async def asked(way: Way, raw: bytes) -> bytes:
+async def asked(way: Way, raw: bytes, *, has_end: bool = False) -> bytes:
     """Everything that comes back on a connection of its own until the other side ends it."""
     reader, writer = await asyncio.open_connection(*way.spec.listen)
     writer.write(raw)
+    if has_end:
+        writer.write_eof()
     try:
         return await reader.read()
     finally:
@@ -244,6 +248,41 @@ async def test_a_client_that_leaves_is_told_to_the_server() -> None:
         await until(lambda: way.told()["connections"] == 0)
 
 
+async def test_a_client_that_has_said_all_is_answered() -> None:
+    server = Server()
+    get = GET.replace(b"Connection: close\r\n", b"")
+    post = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 3000000\r\n\r\n" + bytes(3_000_000)
+    async with way_to(server.serve) as way:
+        assert (await asked(way, get * 3, has_end=True)).count(b"\r\n\r\nok") == 3
+        assert (await asked(way, post, has_end=True)).endswith(b"ok")
+        await rule(way, "delay", delay_s=0.05)
+        assert (await asked(way, get, has_end=True)).endswith(b"ok")
+        await until(lambda: server.ended == 3)
+
+
+async def test_a_last_answer_ends_the_servers_connection_though_the_server_does_not() -> None:
+    server = Server()
+    async with way_to(server.serve) as way:
+        await asked(way, GET)
+        await until(lambda: server.ended == 1)
+
+
+async def test_the_trailers_of_a_request_pass() -> None:
+    heard = asyncio.Queue[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        heard.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    head = b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n"
+    async with way_to(serve) as way:
+        with contextlib.suppress(ConnectionResetError):
+            await asked(way, head + body)
+        assert await heard.get() == body
+
+
 async def test_what_is_no_http_ends_the_connection() -> None:
     async with way_to(Server().serve) as way:
         with contextlib.suppress(ConnectionResetError):
@@ -371,6 +410,90 @@ async def asked_until_cut(way: Way, raw: bytes) -> bytes:
     return got
 
 
+async def test_a_cut_keeps_its_share_of_a_long_body() -> None:
+    length = 16 << 20
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + bytes(length))
+    async with way_to(server.serve) as way:
+        await rule(way, "truncate", keep=0.75)
+        assert len((await asked(way, GET)).partition(b"\r\n\r\n")[2]) == length * 3 // 4
+
+
+DAMAGES: list[tuple[str, dict[str, Any]]] = [
+    ("truncate", {}),
+    ("malform", {}),
+    ("slow_body", {"rate": 1000}),
+]
+EMPTY = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n",
+]
+CUT = [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nno"]
+
+
+@pytest.mark.parametrize(("action", "keys"), DAMAGES)
+async def test_an_answer_without_a_body_passes_and_is_not_counted(
+    action: str, keys: dict[str, Any]
+) -> None:
+    server = Server()
+    async with way_to(server.serve) as way:
+        await rule(way, action, **keys)
+        for server.answer in EMPTY:
+            last = server.answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+            assert await asked(way, GET) == last
+        counters = way.rules["r"].counters
+        assert (counters.matched, counters.applied, counters.forwarded) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("action", "keys"), [*DAMAGES, ("status", {"status": 500, "is_forwarded": True})]
+)
+async def test_nothing_is_counted_as_done_to_an_answer_that_the_server_cut(
+    action: str, keys: dict[str, Any]
+) -> None:
+    server = Server(is_closing=True)
+    async with way_to(server.serve) as way:
+        await rule(way, action, **keys)
+        for server.answer in CUT:
+            assert await asked_until_cut(way, GET) == b""
+        counters = way.rules["r"].counters
+        assert (counters.matched, counters.applied, counters.forwarded) == (2, 0, 2)
+
+
+async def test_a_delay_outlasts_the_patience_of_the_server_with_idle_connections() -> None:
+    server = Server(idle_s=0.1)
+    async with way_to(server.serve) as way:
+        await rule(way, "delay", delay_s=0.3)
+        assert (await asked(way, GET)).endswith(b"ok")
+    assert len(server.heard) == 1
+    assert server.connections == 2
+
+
+async def test_a_header_is_set_for_a_client_of_http_1_0() -> None:
+    server = Server()
+    async with way_to(server.serve) as way:
+        await rule(way, "set_header", header="X-Signature", value="wrong")
+        assert (await asked(way, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"ok")
+    assert b"wrong" in server.heard[0]
+
+
+async def test_names_and_texts_of_a_rule_need_not_be_ascii() -> None:
+    async with way_to(Server().serve) as way:
+        await rule(way, "status", "été\n", status=503, headers={"X-Why": "plötzlich"}, body="ü")
+        head, _, body = (await asked(way, GET)).partition(b"\r\n\r\n")
+    assert b"\r\nX-Flashdrill-Edge: %C3%A9t%C3%A9%0A" in head
+    assert "plötzlich".encode() in head
+    assert body == "ü".encode()
+
+
+@pytest.mark.parametrize("body", [b'{"user_id": "\\ud800"}', b"[" * 100_000])
+async def test_a_body_that_is_odd_passes_a_rule_that_looks_into_it(body: bytes) -> None:
+    server = Server()
+    head = b"POST / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    async with way_to(server.serve) as way:
+        await rule(way, "delay", delay_s=0, match={"users": 0.5, "user_from": {"json": "user_id"}})
+        assert (await asked(way, head % len(body) + body)).endswith(b"ok")
+
+
 async def test_a_slow_body_is_let_go_when_the_rule_ends() -> None:
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
     async with way_to(server.serve) as way, session(way) as client:
@@ -454,6 +577,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"action": "malform", "match": {"route": "/"}}, "no key 'route'"),
     ({"action": "malform", "match": {"users": 0.5}}, "users needs user_from"),
     ({"action": "malform", "match": {"user_from": {"path": "/u/"}}}, "needs one group"),
+    ({"action": "statuss", "status": 500}, "action is one of status, delay"),
+    ({"action": "delay", "delay_s": float("inf")}, "delay_s is seconds, 0 to 1e+12, not inf"),
+    ({"action": "slow_body", "rate": float("inf")}, "rate is bytes per second, more than 0"),
+    ({"action": "truncate", "keep": 1}, "keep is a share from 0 to less than 1"),
+    ({"action": "duplicate", "copies": 10**9}, "copies is a whole number, 1 to 1000"),
+    ({"action": "status", "status": 500, "body": "\ud800"}, "body is a text"),
+    ({"action": "status", "status": 500, "headers": {"A": " x"}}, "headers is an object"),
+    ({"action": "set_header", "header": "A", "value": "x "}, "without blanks around it"),
+    ({"action": "set_header", "header": "content-length", "value": "9"}, "other than Content-Len"),
     ({"action": "malform", "way": "nowhere"}, "no way 'nowhere'"),
 ]
 
@@ -471,6 +603,16 @@ async def test_a_rule_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None
         assert not await it.edge.remove("r")
         ways = await it.edge.ways()
         assert {name: way["mode"] for name, way in ways.items()} == {"it": "http", "store": "tcp"}
+
+
+async def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft // 2, hard))
+    try:
+        async with edge_rig({"it": "http"}, tmp_path) as it:
+            assert resource.prlimit(it.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_an_edge_that_is_not_there_is_said_so() -> None:

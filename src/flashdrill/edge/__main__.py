@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 from collections.abc import Sequence
 from typing import Literal, cast
@@ -41,6 +43,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    _raise_file_limit()
     try:
         asyncio.run(_run(options.host, options.port, options.way))
     except* OverError:
@@ -69,6 +72,13 @@ async def _run(host: str, port: int, specs: Sequence[WaySpec]) -> None:
             for way in ways.values():
                 way.close()
         raise OverError
+
+
+def _raise_file_limit() -> None:
+    """Each connection takes two descriptors."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _way(text: str) -> WaySpec:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import quote
 
 import h11
 
@@ -14,6 +15,7 @@ from flashdrill.edge.upstream import Answer, Request
 
 MARK = "X-Flashdrill-Edge"
 """On every answer that is the edge's own; its value is the rule."""
+_TURNED_OVER = bytes(byte ^ 0xFF for byte in range(256))
 
 
 def own_answer(rule: Rule, request: Request) -> list[h11.Event]:
@@ -21,16 +23,23 @@ def own_answer(rule: Rule, request: Request) -> list[h11.Event]:
     status = rule.keys["status"]
     body, kind = _body(status, rule.keys.get("body"))
     given = {name.lower(): value for name, value in rule.keys.get("headers", {}).items()}
-    headers = {"content-type": kind, **given, "content-length": str(len(body)), MARK: rule.name}
-    head = h11.Response(status_code=status, headers=[*headers.items()], reason=_reason(status))
+    own = {"content-length": str(len(body)), MARK: quote(rule.name)}
+    headers = {"content-type": kind, **given, **own}.items()
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    head = h11.Response(status_code=status, headers=encoded, reason=_reason(status))
     has_body = request.head.method != b"HEAD" and status not in {204, 304}
     return [head, *(_data(body) if has_body else []), h11.EndOfMessage()]
+
+
+def whole(answer: Answer) -> list[h11.Event]:
+    """The answer as it was."""
+    return [answer.head, *_data(answer.body), h11.EndOfMessage()]
 
 
 def damaged(answer: Answer) -> list[h11.Event]:
     """As many bytes as before, the second half of them turned over: no text and no JSON any more."""
     half = len(answer.body) // 2
-    body = answer.body[:half] + bytes(byte ^ 0xFF for byte in answer.body[half:])
+    body = answer.body[:half] + answer.body[half:].translate(_TURNED_OVER)
     return [answer.head, *_data(body), h11.EndOfMessage()]
 
 
@@ -54,7 +63,10 @@ def with_headers(request: Request, rules: Sequence[Rule]) -> Request:
     new = {rule.keys["header"].lower().encode(): rule.keys["value"].encode() for rule in rules}
     old = [(k, v) for k, v in request.head.headers.raw_items() if k.lower() not in new]
     head = h11.Request(
-        method=request.head.method, target=request.head.target, headers=[*old, *new.items()]
+        method=request.head.method,
+        target=request.head.target,
+        headers=[*old, *new.items()],
+        http_version=request.head.http_version,
     )
     return replace(request, head=head)
 

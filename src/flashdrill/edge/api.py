@@ -75,7 +75,7 @@ class _Api:
 async def _document(request: web.Request) -> object:
     try:
         return json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RuleError(f"that is no JSON: {error}") from error
 
 

@@ -31,7 +31,7 @@ class Asked:
         """The body as a JSON object; an empty one when it is none."""
         try:
             found = json.loads(self.body or b"")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -50,7 +50,7 @@ class UserFrom:
             return asked.header(self.header)
         if self.json:
             value = asked.document.get(self.json)
-            return None if value is None else str(value)
+            return None if value is None else str(value).encode(errors="replace").decode()
         found = self.path.search(asked.path) if self.path else None
         return found[1] if found else None
 

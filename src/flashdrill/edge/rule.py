@@ -17,6 +17,11 @@ from flashdrill.edge.match import Asked, Match, UserFrom
 
 Check = Callable[[Any], bool]
 _REQUIRED = object()
+MOST = 1e12
+"""Of seconds and of bytes per second: what clocks can still count."""
+MOST_COPIES = 1000
+_FRAMING = {"content-length", "transfer-encoding"}
+_NO_FRAMING = "other than Content-Length and Transfer-Encoding"
 
 
 class RuleError(ValueError):
@@ -43,7 +48,7 @@ class Key:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value <= MOST
 
 
 def _is_whole(value: Any) -> bool:
@@ -51,23 +56,31 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value))
 
 
+def _is_header(value: Any) -> bool:
+    return _is_name(value) and value.lower() not in _FRAMING
+
+
 def _is_value(value: Any) -> bool:
-    return isinstance(value, str) and not re.search(r"[\r\n\0]", value)
+    return isinstance(value, str) and value.isprintable() and value == value.strip()
 
 
 def _are_headers(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_name(k) and _is_value(v) for k, v in value.items())
+    return isinstance(value, dict) and all(_is_header(k) and _is_value(v) for k, v in value.items())
 
 
 def _seconds(default: Any = _REQUIRED) -> Key:
-    return Key("seconds, 0 or more", lambda v: _is_number(v) and v >= 0, default)
+    return Key(f"seconds, 0 to {MOST:g}", lambda v: _is_number(v) and v >= 0, default)
+
+
+def _positive(unit: str) -> Key:
+    return Key(f"{unit}, more than 0 and up to {MOST:g}", lambda v: _is_number(v) and v > 0)
 
 
 def _share(default: Any = _REQUIRED) -> Key:
@@ -88,25 +101,34 @@ HTTP_ACTIONS: Mapping[str, Mapping[str, Key]] = {
         "body": Key(
             "a text, or null for a problem document", lambda v: v is None or _is_text(v), None
         ),
-        "headers": Key("an object of texts", _are_headers, {}),
+        "headers": Key(
+            f"an object of texts of one line, for headers {_NO_FRAMING}", _are_headers, {}
+        ),
         "is_forwarded": Key("true or false", lambda v: isinstance(v, bool), False),
     },
     "delay": {"delay_s": _seconds(), "jitter_s": _seconds(0.0)},
-    "truncate": {"keep": _share(0.5)},
+    "truncate": {
+        "keep": Key("a share from 0 to less than 1", lambda v: _is_number(v) and 0 <= v < 1, 0.5)
+    },
     "malform": {},
-    "slow_body": {"rate": Key("bytes per second, more than 0", lambda v: _is_number(v) and v > 0)},
+    "slow_body": {"rate": _positive("bytes per second")},
     "drop": {"first": _count(0, 0)},
     "gateway_timeout": {"timeout_s": _seconds(), "status": _status(504)},
     "throttle": {
         "limit": _count(0),
-        "period_s": Key("seconds, more than 0", lambda v: _is_number(v) and v > 0),
+        "period_s": _positive("seconds"),
         "status": _status(408),
     },
     "set_header": {
-        "header": Key("the name of a header", _is_name),
-        "value": Key("a text of one line", _is_value),
+        "header": Key(f"the name of a header {_NO_FRAMING}", _is_header),
+        "value": Key("a text of one line without blanks around it", _is_value),
     },
-    "duplicate": {"copies": _count(1), "spread_s": _seconds(0.0)},
+    "duplicate": {
+        "copies": Key(
+            f"a whole number, 1 to {MOST_COPIES}", lambda v: _is_whole(v) and 1 <= v <= MOST_COPIES
+        ),
+        "spread_s": _seconds(0.0),
+    },
 }
 """What can be done to requests, each with its own keys."""
 CONNECTION_ACTIONS: Mapping[str, Mapping[str, Key]] = {"refuse": {}, "half_open": {}}
@@ -177,11 +199,11 @@ def parse_rule(name: str, body: object) -> Rule:
     """The rule of a JSON document. Raises RuleError."""
     if not isinstance(body, dict):
         raise RuleError("a rule is a JSON object")
-    common = _read(_COMMON, body, {*_COMMON, *ACTIONS.get(str(body.get("action")), {})})
+    common = _read(_COMMON, body)
     action = common["action"]
     if action in CONNECTION_ACTIONS and common["match"]:
         raise RuleError(f"{action} acts on connections: it has no match")
-    keys = _read(ACTIONS[action], body)
+    keys = _read(ACTIONS[action], body, {*_COMMON, *ACTIONS[action]})
     if action == "delay" and keys["jitter_s"] > keys["delay_s"]:
         raise RuleError("jitter_s is at most delay_s")
     match = _match(common["match"])

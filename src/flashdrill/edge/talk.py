@@ -11,11 +11,18 @@ from collections.abc import Callable, Sequence
 
 import h11
 
-from flashdrill.edge.alteration import damaged, own_answer, truncated, with_headers
+from flashdrill.edge.alteration import damaged, own_answer, truncated, whole, with_headers
 from flashdrill.edge.connection import Connection, connect
 from flashdrill.edge.rule import Rule
-from flashdrill.edge.treatment import Treatment, delay_s, ended_within
-from flashdrill.edge.upstream import HEAD_LIMIT_BYTES, CutError, Request, Upstream, ask_once
+from flashdrill.edge.treatment import Treatment, ended_within
+from flashdrill.edge.upstream import (
+    HEAD_LIMIT_BYTES,
+    Answer,
+    CutError,
+    Request,
+    Upstream,
+    ask_once,
+)
 from flashdrill.edge.way import Way
 
 KEPT_BODY_BYTES = 1024 * 1024
@@ -59,21 +66,21 @@ class Talk:
                 return False
             case "throttle" | "status" if rule and not rule.keys.get("is_forwarded"):
                 await self._finish_request(request)
-                await self._give(*own_answer(rule, request))
+                await self._give_own(rule, request)
             case _:
-                treatment.is_forwarded()
-                self._send_copies(request, treatment)
                 await self._forward(request, treatment)
         is_over = self._state.our_state is not h11.DONE or self._state.their_state is not h11.DONE
         return not is_over
 
     async def _forward(self, request: Request, treatment: Treatment) -> None:
         upstream = await self._server()
-        self._connection.client.when_ended(upstream.wire.send_end)
+        treatment.is_forwarded()
+        self._send_copies(request, treatment)
+        await upstream.ask(request)
+        if request.has_rest:
+            await self._pass_rest(upstream)
+        self._connection.client.when_ended(lambda: self._client_ended(upstream))
         try:
-            await upstream.ask(request)
-            if request.has_rest:
-                await self._pass_rest(upstream)
             await self._answer(request, upstream, treatment.decisive)
         finally:
             self._connection.client.when_ended(None)
@@ -90,20 +97,25 @@ class Talk:
                 await self._pass_answer(upstream)
             case "status" if rule:
                 await upstream.whole_answer()
-                await self._give(*own_answer(rule, request))
+                await self._give_own(rule, request)
             case "gateway_timeout" if rule:
                 await self._answer_in_time(request, upstream, rule)
-            case "malform" if rule:
-                await self._give(*damaged(await upstream.whole_answer()))
-                rule.counters.applied += 1
-            case "truncate" if rule:
-                await self._give(*truncated(await upstream.whole_answer(), rule.keys["keep"]))
-                rule.counters.applied += 1
-                raise CutError("a rule ends the answer here")
-            case "slow_body" if rule:
-                await self._drip(rule, upstream)
+            case "malform" | "truncate" | "slow_body" if rule:
+                await self._alter(rule, await upstream.whole_answer())
             case action:
                 raise AssertionError(action)
+
+    async def _alter(self, rule: Rule, answer: Answer) -> None:
+        """What the rule does to a body; an answer that has none goes as it is, and is not counted."""
+        if not answer.body:
+            await self._give(*whole(answer))
+        elif rule.action == "slow_body":
+            await self._drip(rule, answer)
+        else:
+            is_cut = rule.action == "truncate"
+            events = truncated(answer, rule.keys["keep"]) if is_cut else damaged(answer)
+            await self._give(*events)
+            rule.counters.applied += 1
 
     async def _pass_answer(self, upstream: Upstream) -> None:
         async for event in upstream.answer():
@@ -119,25 +131,23 @@ class Talk:
                 while _is_continue(first):
                     first = await anext(answer)
         except TimeoutError:
-            rule.counters.applied += 1
             self._leave(upstream)
-            await self._give(*own_answer(rule, request))
+            await self._give_own(rule, request)
             return
         await self._give(first)
         async for event in answer:
             await self._give(event)
 
-    async def _drip(self, rule: Rule, upstream: Upstream) -> None:
+    async def _drip(self, rule: Rule, answer: Answer) -> None:
         """The body at the rule's rate; the rest at once when the rule ends."""
-        answer = await upstream.whole_answer()
         rule.counters.applied += 1
         drip = max(1, int(rule.keys["rate"] / DRIPS_PER_S))
         await self._give(answer.head)
-        left = answer.body
+        left = memoryview(answer.body)
         while left and not await ended_within(rule, drip / rule.keys["rate"]):
-            await self._give(h11.Data(left[:drip]))
+            await self._give(h11.Data(bytes(left[:drip])))
             left = left[drip:]
-        await self._give(*([h11.Data(left)] if left else []), h11.EndOfMessage())
+        await self._give(*([h11.Data(bytes(left))] if left else []), h11.EndOfMessage())
 
     def _send_copies(self, request: Request, treatment: Treatment) -> None:
         if request.has_rest:
@@ -169,11 +179,11 @@ class Talk:
         while len(body) <= KEPT_BODY_BYTES:
             event = await self._event()
             if isinstance(event, h11.EndOfMessage):
-                return Request(head, bytes(body), has_rest=False)
+                return Request(head, bytes(body), event)
             if not isinstance(event, h11.Data):
                 return None
             body += event.data
-        return Request(head, bytes(body), has_rest=True)
+        return Request(head, bytes(body), None)
 
     async def _pass_rest(self, upstream: Upstream) -> None:
         while True:
@@ -199,10 +209,23 @@ class Talk:
         data = b"".join(self._state.send(event) or b"" for event in events)
         await self._connection.give(data)
 
-    async def _hold(self, delays: Sequence[Rule]) -> None:
-        for rule in delays:
+    async def _give_own(self, rule: Rule, request: Request) -> None:
+        await self._give(*own_answer(rule, request))
+        rule.counters.applied += 1
+
+    async def _hold(self, delays: Sequence[tuple[Rule, float]]) -> None:
+        """Wait; a server that gave the idle connection up meanwhile is connected to again."""
+        for rule, delay_s in delays:
             rule.counters.applied += 1
-            await ended_within(rule, delay_s(rule))
+            await ended_within(rule, delay_s)
+        if delays and self._upstream and self._upstream.wire.is_ended:
+            self._leave(self._upstream)
+
+    def _client_ended(self, upstream: Upstream) -> None:
+        """Tell the server, unless the client has asked for more before it ended."""
+        client = self._connection.client
+        if client.is_lost or not (client.has_more or self._state.trailing_data[0]):
+            upstream.wire.send_end()
 
     # -- the server's side -------------------------------------------------------------------
 

@@ -11,16 +11,14 @@ from flashdrill.edge.match import Asked
 from flashdrill.edge.rule import Rule
 from flashdrill.model.chance import place
 
-_DECIDED = {"status", "drop", "throttle"}
-"""Actions that are done whatever the server does; the others are counted when they have been done to its answer."""
-
 
 @dataclass(slots=True)
 class Treatment:
     """`decisive` says what becomes of the request or its answer; the others go with it."""
 
     decisive: Rule | None = None
-    delays: list[Rule] = field(default_factory=list)
+    delays: list[tuple[Rule, float]] = field(default_factory=list)
+    """Each with its seconds."""
     headers: list[Rule] = field(default_factory=list)
     copies: list[Rule] = field(default_factory=list)
     passed: list[Rule] = field(default_factory=list)
@@ -33,7 +31,7 @@ class Treatment:
 
     def is_forwarded(self) -> None:
         """Note at every rule that the server sees the request."""
-        for rule in (*self.delays, *self.headers, *self.copies, *self.passed):
+        for rule in (*(rule for rule, _ in self.delays), *self.headers, *self.copies, *self.passed):
             rule.counters.forwarded += 1
         if self.decisive:
             self.decisive.counters.forwarded += 1
@@ -61,14 +59,14 @@ class Throttles:
 
 
 def treat(asked: Asked, rules: Iterable[Rule], throttles: Throttles) -> Treatment:
-    """Ask the rules in their order, until one of them decides. It counts what it decides."""
+    """Ask the rules in order until one decides. A drop is counted here, the others when they are done."""
     treatment = Treatment()
     for rule in rules:
         if not rule.chooses(asked):
             continue
         match rule.action:
             case "delay":
-                treatment.delays.append(rule)
+                treatment.delays.append((rule, _delay_s(rule)))
             case "set_header":
                 treatment.headers.append(rule)
             case "duplicate":
@@ -79,13 +77,13 @@ def treat(asked: Asked, rules: Iterable[Rule], throttles: Throttles) -> Treatmen
                 pass
             case _:
                 treatment.decisive = rule
-                rule.counters.applied += rule.action in _DECIDED
+                rule.counters.applied += rule.action == "drop"
                 break
     return treatment
 
 
-def delay_s(rule: Rule) -> float:
-    """How long this request is held: around `delay_s`, by up to `jitter_s`, the same for the same seed."""
+def _delay_s(rule: Rule) -> float:
+    """How long the request that it matched last is held: `delay_s` ± `jitter_s`, the same for the same seed."""
     keys = rule.keys
     swing = 2 * place(rule.seed, rule.name, "delay", str(rule.counters.matched)) - 1
     return float(keys["delay_s"] + swing * keys["jitter_s"])

@@ -27,11 +27,16 @@ class CutError(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came. `rest` says whether more of the body is still to come."""
+    """A request as it came. `end` is None while more of the body is still to come."""
 
     head: h11.Request
     body: bytes
-    has_rest: bool
+    end: h11.EndOfMessage | None
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether more of the body is still to come."""
+        return self.end is None
 
     @property
     def asked(self) -> Asked:
@@ -61,8 +66,8 @@ class Upstream:
         data = self.state.send(_asked(request.head)) or b""
         if request.body:
             data += self.state.send(h11.Data(request.body)) or b""
-        if not request.has_rest:
-            data += self.state.send(h11.EndOfMessage()) or b""
+        if request.end:
+            data += self.state.send(request.end) or b""
         await self.wire.send(data)
 
     async def more(self, event: h11.Data | h11.EndOfMessage) -> None:
@@ -103,7 +108,7 @@ class Upstream:
     async def finish(self) -> None:
         """Let the server do what it was asked, for a while; nobody hears its answer."""
         try:
-            if not self.can_go_on:
+            if self.state.their_state in {h11.SEND_RESPONSE, h11.SEND_BODY}:
                 async with asyncio.timeout(ABANDONED_TIMEOUT_S):
                     await self.whole_answer()
         finally:

@@ -151,6 +151,8 @@ async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
         await work
     except _EXPECTED as error:
         _log.debug("left alone: %r", error)
+    except Exception:
+        _log.exception("beside a connection")
 
 
 def _reserved(address: Address) -> socket.socket:

@@ -80,6 +80,11 @@ class Wire(asyncio.Protocol):
         if callback and self.is_ended:
             callback()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something has arrived that was not taken yet."""
+        return bool(self._held)
+
     async def receive(self) -> bytes:
         """What has arrived, at least one byte; nothing at the end. Raises ConnectionError when it was reset."""
         while not self._held:
