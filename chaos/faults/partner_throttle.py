@@ -46,7 +46,7 @@ class PartnerThrottle(HttpFault):
     def action(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """A limit."""
         if not parameters["period"]:
-            raise ConfigError("a period is more than 0 s")
+            raise ConfigError("a period is more than 0 s", remedy="say period: 60s")
         return {
             "action": "throttle",
             "limit": parameters["limit"],
