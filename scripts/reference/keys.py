@@ -11,6 +11,7 @@ from flashdrill.plan.fault_kinds import FaultEntry, TargetNames
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.moments import ExtentText, MomentText
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
+from flashdrill.plan.rates import RateShape
 from flashdrill.plan.shapes import (
     NAME,
     FilePath,
@@ -23,7 +24,6 @@ from flashdrill.plan.shapes import (
     Shape,
     Text,
 )
-from flashdrill.plan.stages import RateOrRamp
 from flashdrill.plan.steady_state import Conditions, SteadyStateShape
 from flashdrill.plan.table import Table
 from flashdrill.plan.traffic import Moment, Offsets
@@ -136,7 +136,9 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
     MomentText: "[moment](#when-it-happens)",
     ExtentText: f"[duration]({VALUES}), or a share of what `at` names",
     TargetNames: "[target](#targets), or list of them",
-    RateOrRamp: f"[rate]({VALUES}), or [ramp](#a-ramp)",
+    RateShape: (
+        f"[rate]({VALUES}), [ramp](#a-ramp), [spike](#a-spike), [wave](#a-wave), or list of [points](#a-point)"
+    ),
     FaultEntry: "[fault](#keys-of-every-fault)",
     Offsets: "list of whole numbers that ascend",
     Moment: "UTC time",

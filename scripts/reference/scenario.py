@@ -11,9 +11,10 @@ from flashdrill.plan.quantities import (
     SHARE_EXAMPLES,
     SIZE_EXAMPLES,
 )
+from flashdrill.plan.rates import POINT, RAMP, SPIKE, WAVE
 from flashdrill.plan.recording import TRAFFIC_USE
 from flashdrill.plan.scenario import LIMITS, SCENARIO
-from flashdrill.plan.stages import RAMP, STAGE
+from flashdrill.plan.stages import STAGE, STAIRCASE
 from flashdrill.plan.steady_state import STEADY_STATE
 from flashdrill.plan.world import PRODUCT, WORLD
 from flashdrill.report.tables import table
@@ -63,9 +64,35 @@ SECTIONS: dict[str, Keys] = {
             "name": "name: rush",
             "duration": "duration: 30s",
             "arrivals": "arrivals: {browse: 600/min, buy: {from: 40/s, to: 160/s}}",
+            "rate": "rate: {from: 40/s, to: 160/s}",
+            "staircase": "staircase: {from: 1000/s, to: 5000/s, step: 1000/s, hold: 20s}",
+            "mix": "mix: {browse: 3, buy: 1}",
+            "spacing": "spacing: even",
         },
     ),
     "a ramp": Keys(RAMP, {"from": "from: 40/s", "to": "to: 160/s"}),
+    "a spike": Keys(
+        SPIKE,
+        {
+            "base": "base: 40/s",
+            "peak": "peak: 400/s",
+            "at": "at: 5s",
+            "for": "for: 2s",
+            "rise": "rise: 500ms",
+        },
+    ),
+    "a wave": Keys(WAVE, {"mean": "mean: 100/s", "swing": "swing: 50/s", "period": "period: 20s"}),
+    "a point": Keys(POINT, {"at": "at: 5s", "rate": "rate: 90/s"}),
+    "a staircase": Keys(
+        STAIRCASE,
+        {
+            "from": "from: 1000/s",
+            "to": "to: 5000/s",
+            "step": "step: 1000/s",
+            "hold": "hold: 20s",
+            "warm_up": "warm_up: 5s",
+        },
+    ),
     "traffic": Keys(
         TRAFFIC_USE,
         {

@@ -25,8 +25,9 @@ from flashdrill.load.schedule import arrivals
 from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.op import NOT_SENT, Op, Outcome
-from flashdrill.model.scenario import Arrivals, Limits, Product, Stage, World
+from flashdrill.model.scenario import Limits, Product, Stage, World
 from tests.services.load_shop import SECRET, Shop, problem, reset
+from tests.unit.crowds import steady
 
 pytestmark = pytest.mark.services
 
@@ -115,7 +116,7 @@ async def crowd(
 
 
 def rush(duration_s: float, **rates: float) -> Stage:
-    return Stage("rush", 0, duration_s, tuple(Arrivals(j, r, r) for j, r in rates.items()))
+    return Stage("rush", 0, duration_s, tuple(steady(j, r, duration_s) for j, r in rates.items()))
 
 
 def of_kind(ops: list[Op], kind: str) -> list[Op]:

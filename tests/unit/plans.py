@@ -6,8 +6,9 @@ import itertools
 from pathlib import Path
 
 from flashdrill.model.faults import FaultPlan, PlannedFault
-from flashdrill.model.scenario import Arrivals, Scenario, Stage, World
+from flashdrill.model.scenario import Scenario, Stage, World
 from flashdrill.plan.faults import load_plan
+from tests.unit.crowds import ramp, steady
 from tests.unit.planning import KINDS, Kind, Parameter
 
 SHARDS = ("shard0", "shard1", "shard2", "shard3")
@@ -17,8 +18,8 @@ TARGETS = {
     "backend": frozenset({"http", "process"}),
 }
 STAGES = (
-    Stage("browse", 0, 10, (Arrivals("browse", 40, 40),)),
-    Stage("rush", 10, 20, (Arrivals("buy", 40, 160),)),
+    Stage("browse", 0, 10, (steady("browse", 40, 10),)),
+    Stage("rush", 10, 20, (ramp("buy", 40, 160, 20),)),
     Stage("steady", 30, 30),
 )
 """browse 0-10 s, rush 10-30 s, steady 30-60 s."""

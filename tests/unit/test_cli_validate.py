@@ -13,8 +13,17 @@ import pytest
 from flashdrill.cli.main import invoke
 from flashdrill.errors import StackError
 from flashdrill.model.faults import FaultPlan, PlannedFault
-from flashdrill.model.scenario import Arrivals, Gate, Limits, RecordedArrivals, Scenario, Stage
+from flashdrill.model.scenario import (
+    Arrivals,
+    Gate,
+    Limits,
+    Ramp,
+    RecordedArrivals,
+    Scenario,
+    Stage,
+)
 from flashdrill.plan.suspicions import awaits_traffic, peak_of, suspicions, suspicions_of_plan
+from tests.unit.crowds import ramp, steady
 from tests.unit.planning import small_scenario, write_scenario
 from tests.unit.test_cli_list import PLAN
 
@@ -176,8 +185,11 @@ def test_a_suspicious_plan(tmp_path: Path, other: PlannedFault, said: str) -> No
 
 
 def test_the_busiest_second() -> None:
-    ramp = (Arrivals("buy", 40, 10), Arrivals("browse", 5, 5))
-    assert peak_of(Stage("rush", 0, 10, ramp)) == 45
+    rush = (ramp("buy", 40, 10, 10), steady("browse", 5, 10))
+    assert peak_of(Stage("rush", 0, 10, rush)) == 45
+    early = Arrivals("buy", (Ramp(2, 10, 10), Ramp(1, 90, 90), Ramp(7, 10, 10)))
+    late = Arrivals("browse", (Ramp(5, 20, 20), Ramp(2, 20, 80), Ramp(3, 80, 20)))
+    assert peak_of(Stage("rush", 0, 10, (early, late))) == 110
     recorded = (RecordedArrivals("buy", (0.1, 1.2, 1.3)), RecordedArrivals("browse", (1.9,)))
     assert peak_of(Stage("recorded", 0, 3, recorded=recorded)) == 3
     assert peak_of(Stage("idle", 0, 3)) == 0

@@ -11,7 +11,8 @@ from flashdrill.load.exchange import Reply, Request
 from flashdrill.load.operations import WORKER_SHIFT, Answer, Call, Operations, Place, Retry
 from flashdrill.load.session import Market, Session
 from flashdrill.model.op import NOT_SENT, Op, Outcome
-from flashdrill.model.scenario import Arrivals, Product, Stage, World
+from flashdrill.model.scenario import Product, Stage, World
+from tests.unit.crowds import steady
 
 MS = 10**6
 PLACE = Place(stage="rush", journey="order", process=1, due_ns=1_000 * MS, is_arrival=True)
@@ -79,7 +80,7 @@ class Rig:
         return self.operations.perform(call, PLACE, Random(1))
 
     def session(self, spawned: list[Callable[[], None]] | None = None) -> Session:
-        stages = (Stage("a", 0, 1, (Arrivals("order", 1, 1),)), Stage("b", 1, 1))
+        stages = (Stage("a", 0, 1, (steady("order", 1, 1),)), Stage("b", 1, 1))
         market = Market(
             World(5, (Product("hot", 1, 1, 3), Product("cold", 1, 1, 1))), stages, {}, 0
         )

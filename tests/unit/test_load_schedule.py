@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import kstest
 
 from flashdrill.load.schedule import arrivals, expected_counts, stage_at
-from flashdrill.model.scenario import Arrivals, RecordedArrivals, Stage
+from flashdrill.model.scenario import RecordedArrivals, Stage
+from tests.unit.crowds import ramp, steady
 
 STAGES = (
-    Stage("browse", 0, 10, (Arrivals("browse", 30, 30), Arrivals("order", 10, 10))),
-    Stage("rush", 10, 40, (Arrivals("order", 20, 120), Arrivals("browse", 15, 15))),
+    Stage("browse", 0, 10, (steady("browse", 30, 10), steady("order", 10, 10))),
+    Stage("rush", 10, 40, (ramp("order", 20, 120, 40), steady("browse", 15, 40))),
 )
 
 
@@ -39,7 +40,7 @@ def test_counts_are_those_expected_within_five_sigma() -> None:
 
 
 def test_a_steady_stream_has_exponential_gaps_and_a_pulse_would_not() -> None:
-    stage = Stage("steady", 0, 100, (Arrivals("order", 50, 50),))
+    stage = Stage("steady", 0, 100, (steady("order", 50, 100),))
     times = [a.due_s for a in arrivals((stage,), 5)]
     gaps = [b - a for a, b in pairwise(times)]
     assert kstest(gaps, "expon", args=(0, 1 / 50)).pvalue > 0.001
@@ -48,7 +49,7 @@ def test_a_steady_stream_has_exponential_gaps_and_a_pulse_would_not() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0, 100), (100, 0), (20, 120), (50, 50)])
 def test_a_ramp_is_uniform_after_time_rescaling(low: float, high: float) -> None:
-    stage = Stage("ramp", 5, 60, (Arrivals("order", low, high),))
+    stage = Stage("ramp", 5, 60, (ramp("order", low, high, 60),))
     slope = (high - low) / 60
     total = (low + high) / 2 * 60
     times = [a.due_s - 5 for a in arrivals((stage,), 6)]
@@ -57,12 +58,12 @@ def test_a_ramp_is_uniform_after_time_rescaling(low: float, high: float) -> None
 
 
 def test_no_rate_no_arrivals() -> None:
-    assert not list(arrivals((Stage("calm", 0, 10, (Arrivals("order", 0, 0),)),), 1))
+    assert not list(arrivals((Stage("calm", 0, 10, (steady("order", 0, 10),)),), 1))
 
 
 def test_a_journey_keeps_its_times_when_another_is_added() -> None:
-    alone = Stage("s", 0, 10, (Arrivals("order", 20, 20),))
-    both = Stage("s", 0, 10, (Arrivals("order", 20, 20), Arrivals("browse", 30, 30)))
+    alone = Stage("s", 0, 10, (steady("order", 20, 10),))
+    both = Stage("s", 0, 10, (steady("order", 20, 10), steady("browse", 30, 10)))
     times = [a.due_s for a in arrivals((both,), 1) if a.journey == "order"]
     assert times == [a.due_s for a in arrivals((alone,), 1)]
 

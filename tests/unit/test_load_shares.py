@@ -7,10 +7,11 @@ import pytest
 from flashdrill.load.clocks import SAME, Reading, reading
 from flashdrill.load.schedule import arrivals
 from flashdrill.load.shares import Share, divided
-from flashdrill.model.scenario import Arrivals, RecordedArrivals, Stage
+from flashdrill.model.scenario import RecordedArrivals, Stage
+from tests.unit.crowds import ramp, steady
 
 STAGES = (
-    Stage("rush", 0.0, 5.0, (Arrivals("order", 20, 60), Arrivals("browse", 10, 10))),
+    Stage("rush", 0.0, 5.0, (ramp("order", 20, 60, 5.0), steady("browse", 10, 5.0))),
     Stage("replay", 5.0, 5.0, (), (RecordedArrivals("order", (0.1, 0.1, 2.5)),)),
 )
 

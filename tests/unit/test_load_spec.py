@@ -11,6 +11,7 @@ from flashdrill.model.scenario import (
     Arrivals,
     Limits,
     Product,
+    Ramp,
     RecordedArrivals,
     Scenario,
     Stage,
@@ -23,7 +24,11 @@ SCENARIO = Scenario(
     locustfile=Path("sale.py"),
     stages=(
         Stage(
-            "rush", 0, 9.5, (Arrivals("order", 1, 2.5),), (RecordedArrivals("browse", (0.1, 3)),)
+            "rush",
+            0,
+            9.5,
+            (Arrivals("order", (Ramp(9.5, 1, 2.5),)),),
+            (RecordedArrivals("browse", (0.1, 3)),),
         ),
     ),
     world=World(10, (Product("hot-1", 1999, 40, 2.5),)),

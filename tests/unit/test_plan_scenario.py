@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashdrill.errors import ConfigError
-from flashdrill.model.scenario import Arrivals, Limits, Product, Stage
+from flashdrill.model.scenario import Limits, Product, Stage
 from flashdrill.plan.scenario import load_scenario
+from tests.unit.crowds import ramp, steady
 from tests.unit.planning import SCENARIO, small_scenario, write_scenario
 
 
 def test_a_good_scenario(tmp_path: Path) -> None:
     scenario = small_scenario(tmp_path)
     assert scenario.stages == (
-        Stage("browse", 0.0, 10.0, (Arrivals("browse", 40.0, 40.0),)),
-        Stage("rush", 10.0, 20.0, (Arrivals("browse", 10.0, 10.0), Arrivals("buy", 40.0, 160.0))),
+        Stage("browse", 0.0, 10.0, (steady("browse", 40.0, 10.0),)),
+        Stage("rush", 10.0, 20.0, (steady("browse", 10.0, 20.0), ramp("buy", 40.0, 160.0, 20.0))),
         Stage("steady", 30.0, 30.0),
     )
     assert scenario.duration_s == 60.0

@@ -1,9 +1,10 @@
 """When each arrival is due: an open model, fixed before the run begins and blind to the server.
 
 Each journey of a stage is a Poisson process of its own, with a rate that goes linearly from one
-value to another. Its times come from unit exponentials by time rescaling: with the cumulative rate
-Λ(t) = a·t + (b - a)·t²/2D, the k-th arrival is at Λ⁻¹(E₁ + … + E_k). That is exact, no thinning
-(Çinlar, Introduction to Stochastic Processes, 1975, chapter 4).
+value to another, ramp after ramp. Its times come from unit exponentials by time rescaling: with the
+cumulative rate Λ, on a ramp Λ(t) = a·t + (b - a)·t²/2D, the k-th arrival is at Λ⁻¹(E₁ + … + E_k).
+That is exact, no thinning (Çinlar, Introduction to Stochastic Processes, 1975, chapter 4). Even
+arrivals are at Λ⁻¹(u + k) with a drawn u.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def expected_counts(stages: Sequence[Stage]) -> dict[tuple[str, str], float]:
     for stage in stages:
         for source in stage.arrivals:
             key = (stage.name, source.journey)
-            counts[key] = counts.get(key, 0.0) + _expected(source, stage.duration_s)
+            counts[key] = counts.get(key, 0.0) + source.expected
         for recording in stage.recorded:
             key = (stage.name, recording.journey)
             counts[key] = counts.get(key, 0.0) + len(recording.times_s)
@@ -72,11 +73,29 @@ def _planned(
     stage: Stage, source: Arrivals, place: int, seed: int
 ) -> Iterator[tuple[float, str, str]]:
     rng = Random(f"{seed}/{stage.name}/{source.journey}/{place}")
-    mass, expected = rng.expovariate(1.0), _expected(source, stage.duration_s)
-    slope = (source.to_per_s - source.from_per_s) / stage.duration_s if stage.duration_s else 0.0
-    while mass < expected:
-        yield stage.start_s + _rescaled(mass, source.from_per_s, slope), source.journey, stage.name
-        mass += rng.expovariate(1.0)
+    masses = _even(rng) if source.is_even else _poisson(rng)
+    mass, start_s = next(masses), stage.start_s
+    for ramp in source.rate:
+        slope = (ramp.to_per_s - ramp.from_per_s) / ramp.duration_s if ramp.duration_s else 0.0
+        while mass < ramp.expected:
+            time_s = start_s + _rescaled(mass, ramp.from_per_s, slope)
+            yield time_s, source.journey, stage.name
+            mass += next(masses)
+        mass -= ramp.expected
+        start_s += ramp.duration_s
+
+
+def _poisson(rng: Random) -> Iterator[float]:
+    """From each arrival to the next, in expected arrivals."""
+    while True:
+        yield rng.expovariate(1.0)
+
+
+def _even(rng: Random) -> Iterator[float]:
+    """The first anywhere, then one after the other."""
+    yield rng.random()
+    while True:
+        yield 1.0
 
 
 def _recorded(stage: Stage, recording: RecordedArrivals) -> Iterator[tuple[float, str, str]]:
@@ -84,10 +103,8 @@ def _recorded(stage: Stage, recording: RecordedArrivals) -> Iterator[tuple[float
         yield stage.start_s + time_s, recording.journey, stage.name
 
 
-def _expected(source: Arrivals, duration_s: float) -> float:
-    return (source.from_per_s + source.to_per_s) / 2 * duration_s
-
-
 def _rescaled(mass: float, rate: float, slope: float) -> float:
     """The time at which rate·t + slope·t²/2 reaches the mass, in the form that does not cancel."""
+    if not mass:
+        return 0.0
     return 2 * mass / (rate + math.sqrt(max(0.0, rate * rate + 2 * slope * mass)))

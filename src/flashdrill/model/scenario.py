@@ -11,12 +11,39 @@ from flashdrill.model.steady_state import SteadyState
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
-    """Arrivals of one journey in one stage: a rate that goes linearly from one value to another."""
+class Ramp:
+    """A stretch of a rate (per second) that goes linearly from one value to another."""
 
-    journey: str
+    duration_s: float
     from_per_s: float
     to_per_s: float
+
+    @property
+    def expected(self) -> float:
+        """How many arrivals to expect in it."""
+        return (self.from_per_s + self.to_per_s) / 2 * self.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Arrivals of one journey in one stage: ramps one after another, which together last as long as the stage.
+
+    Poisson arrivals, or with `is_even` as evenly spaced as the rate allows.
+    """
+
+    journey: str
+    rate: tuple[Ramp, ...]
+    is_even: bool = False
+
+    @property
+    def expected(self) -> float:
+        """How many arrivals to expect: the mean of a Poisson process, the number of even ones to within one."""
+        return sum(ramp.expected for ramp in self.rate)
+
+    @property
+    def peak_per_s(self) -> float:
+        """Its highest rate."""
+        return max((max(ramp.from_per_s, ramp.to_per_s) for ramp in self.rate), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
