@@ -6,11 +6,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
+from gevent import ssl as gevent_ssl
 from gevent.server import StreamServer
+from trustme import CA
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.exchange import Reply, Request
@@ -197,7 +200,7 @@ def test_an_idle_connection_that_was_closed_is_replaced_in_silence() -> None:
 def test_an_answer_without_bound_is_not_read_to_its_end() -> None:
     def behave(sock: Any, peer: Peer) -> None:
         peer.hear(sock)
-        size = 4 * MAX_ANSWER_BYTES
+        size = 64 * MAX_ANSWER_BYTES
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
         try:
             sock.sendall(b"x" * size)
@@ -237,6 +240,65 @@ def test_a_greenlet_killed_in_mid_request_gives_its_place_back() -> None:
                 gevent.sleep(0.005)
         victim.kill()
         assert ask(wire).status == 200
+
+
+@contextmanager
+def wired_by_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> Iterator[Wire]:
+    """To a server whose certificate is for `name`, of an authority that is trusted."""
+    authority = CA()
+    trusted = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    context = gevent_ssl.SSLContext(gevent_ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    peer = Peer(politely)
+    server = StreamServer(("127.0.0.1", 0), peer.handle, ssl_context=context)
+    server.start()
+    url = f"https://localhost:{server.server_port}"
+    wire = Wire({"backend": url}, connections=8, clock_ns=time.monotonic_ns)
+    try:
+        yield wire
+    finally:
+        wire.close()
+        server.stop(timeout=1)
+
+
+def test_tls_with_a_connection_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with wired_by_tls(monkeypatch, tmp_path, "localhost") as wire:
+        large = Request("POST", "/orders", b"x" * 300_000)
+        first = ask(wire)
+        assert [ask(wire).status, ask(wire, large).status, first.status] == [200] * 3
+        assert first.body == b"{}"
+        greenlets = [gevent.spawn(ask, wire) for _ in range(20)]
+        assert {greenlet.get().status for greenlet in greenlets} == {200}
+
+
+def test_a_certificate_of_somebody_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with wired_by_tls(monkeypatch, tmp_path, "somebody.example") as wire:
+        assert ask(wire).failure == "tls_failed"
+    with wired_by_tls(monkeypatch, tmp_path, "localhost") as wire:
+        monkeypatch.delenv("SSL_CERT_FILE")
+        untrusting = Wire(
+            {"b": f"https://localhost:{_port(wire)}"}, connections=1, clock_ns=time.monotonic_ns
+        )
+        assert untrusting.send("b", GET, timeout_s=5).failure == "tls_failed"
+
+
+def _port(wire: Wire) -> int:
+    return wire._pools["backend"]._port
+
+
+def test_a_server_that_speaks_no_tls_is_told() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with wired(behave) as (plain, _):
+        url = f"https://127.0.0.1:{_port(plain)}"
+        wire = Wire({"b": url}, connections=1, clock_ns=time.monotonic_ns)
+        assert wire.send("b", GET, timeout_s=5).failure == "tls_failed"
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:80", "ftp://host"])

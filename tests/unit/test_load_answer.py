@@ -100,6 +100,7 @@ def test_every_other_status_is_unknown(answer: Reply, reason: str) -> None:
     [
         ("connection_refused", Outcome.FAIL),
         ("connect_timeout", Outcome.FAIL),
+        ("tls_failed", Outcome.FAIL),
         ("timeout", Outcome.INFO),
         ("connection_lost", Outcome.INFO),
     ],

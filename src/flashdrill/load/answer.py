@@ -4,7 +4,7 @@
 |-------------------------------------------------------|---------|-------------------------------|
 | a status that acknowledges, with what it must carry   | ok      | as the call names it          |
 | a problem body with `definite: true` or `refusal: true` | fail  | the problem's type            |
-| nothing: no connection, so not a byte was sent        | fail    | connection_refused, connect_timeout |
+| nothing: no connection, so not a byte was sent        | fail    | connection_refused, connect_timeout, tls_failed |
 | 504 without that                                      | info    | gateway_timeout               |
 | any other status                                      | info    | http_NNN                      |
 | nothing in time                                       | info    | timeout                       |
@@ -24,7 +24,7 @@ import msgspec
 from flashdrill.load.exchange import Reply
 from flashdrill.model.op import Outcome
 
-NOT_CONNECTED = frozenset({"connection_refused", "connect_timeout"})
+NOT_CONNECTED = frozenset({"connection_refused", "connect_timeout", "tls_failed"})
 """Failures before the first byte: definite."""
 
 RETRYABLE_STATUSES = frozenset({0, 429, 503, 504})

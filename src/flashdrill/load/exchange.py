@@ -20,7 +20,7 @@ class Request:
 class Reply:
     """What it brought back. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer.
 
-    `failure` is empty, or one of connection_refused, connect_timeout, timeout, connection_lost.
+    `failure` is empty, or one of connection_refused, connect_timeout, tls_failed, timeout, connection_lost.
     """
 
     sent_ns: int

@@ -1,80 +1,109 @@
 """One HTTP request on the wire, timed, with nothing hidden: no silent retry, no cookie, no redirect.
 
-geventhttpclient keeps the connections and parses the answers. Its own client would repeat a GET
-behind our back when a connection breaks, and Locust's session allows ten connections and lets the
-eleventh customer wait without a word; so the pool here is as large as the in-flight bound, a wait
-for it is measured, and each request is sent once.
+Each request is sent once. The pool is as large as the in-flight bound, so that nobody waits for a connection; a wait
+for one is measured. Certificates are verified.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
+import gevent.socket
+from gevent.lock import Semaphore
 
 from flashdrill.errors import ConfigError
+from flashdrill.load.answering import BadAnswerError
+from flashdrill.load.connection import Connection, OutOfTimeError, TlsConnection
 from flashdrill.load.exchange import Reply, Request
 
 MAX_ANSWER_BYTES = 1 << 20
-
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _OUR_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
 
-class _MeasuredPool:
-    """Connections of one host. Mixed into geventhttpclient's pools; `take` replaces their `get_socket`."""
+class Pool:
+    """The connections to one server; `take` one, and `put` it back."""
 
-    def take(self: Any, clock_ns: Callable[[], int]) -> tuple[Any, int]:
-        """A connected socket and the nanoseconds waited for a free place (0 in an open generator)."""
+    def __init__(self, url: str, connections: int, clock_ns: Callable[[], int]) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(f"not an HTTP address: {url!r}", remedy="use http://HOST:PORT")
+        self.netloc = parts.netloc.rpartition("@")[2]
+        self.prefix = parts.path.rstrip("/")
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._context = ssl.create_default_context() if parts.scheme == "https" else None
+        self._clock_ns = clock_ns
+        self._places = Semaphore(connections)
+        self._idle: list[Connection] = []
+        self._addresses: list[tuple[int, object]] = []
+
+    def take(self, deadline_ns: int) -> tuple[Connection, int]:
+        """A connection that is open, and the nanoseconds waited for a free place (0 in an open generator).
+
+        Raises OSError, OutOfTimeError.
+        """
         waited_ns = 0
-        if not self._semaphore.acquire(blocking=False):
-            began_ns = clock_ns()
-            self._semaphore.acquire()
-            waited_ns = clock_ns() - began_ns
+        if not self._places.acquire(blocking=False):
+            began_ns = self._clock_ns()
+            if not self._places.acquire(timeout=self._left_s(deadline_ns)):
+                raise OutOfTimeError
+            waited_ns = self._clock_ns() - began_ns
         try:
-            return self._idle() or self._create_socket(), waited_ns
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.is_open:
+                    return connection, waited_ns
+            return self._connect(deadline_ns), waited_ns
         except BaseException:
-            self._semaphore.release()
+            self._places.release()
             raise
 
-    def after_connect(self, sock: Any) -> None:
-        """Small requests leave at once."""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def put(self, connection: Connection, *, can_go_on: bool) -> None:
+        """Give a connection back, for another request or never to be used again."""
+        self._places.release()
+        if can_go_on and connection.is_open:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
-    def _idle(self: Any) -> Any:
-        while not self._socket_queue.empty():
-            sock = self._socket_queue.get(block=False)
-            if _is_quiet(sock):
-                return sock
-            sock.close()
-        return None
+    def close(self) -> None:
+        """Close the idle ones; those in use close when they come back."""
+        while self._idle:
+            self._idle.pop().close()
 
-    def _resolve(self: Any) -> Any:
-        """Resolved once: a look-up in a thread for each connection would be the generator's own delay."""
-        if not hasattr(self, "_resolved"):
-            self._resolved = super()._resolve()  # type: ignore[misc]
-        return self._resolved
+    def _connect(self, deadline_ns: int) -> Connection:
+        """A new one, to the first address that takes it."""
+        failure: OSError = ConnectionRefusedError(f"no address of {self._host}")
+        for family, address in self._resolved():
+            connection = self._new()
+            try:
+                connection.open(family, address, self._left_s(deadline_ns))
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure
 
+    def _new(self) -> Connection:
+        if self._context is None:
+            return Connection(self._clock_ns, MAX_ANSWER_BYTES)
+        return TlsConnection(self._clock_ns, MAX_ANSWER_BYTES, self._context, self._host)
 
-class _PlainPool(_MeasuredPool, ConnectionPool):
-    pass
+    def _resolved(self) -> list[tuple[int, object]]:
+        """Looked up once: a look-up for each connection would be the generator's own delay."""
+        if not self._addresses:
+            found = gevent.socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)
+            self._addresses = [(family, address) for family, _, _, _, address in found]
+        return self._addresses
 
-
-class _TlsPool(_MeasuredPool, SSLConnectionPool):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    pool: Any
-    host: str
-    prefix: str
+    def _left_s(self, deadline_ns: int) -> float:
+        return max(0.001, (deadline_ns - self._clock_ns()) / 1e9)
 
 
 class Wire:
@@ -87,125 +116,76 @@ class Wire:
         self, targets: Mapping[str, str], *, connections: int, clock_ns: Callable[[], int]
     ) -> None:
         self._clock_ns = clock_ns
-        self._targets = {name: _target(url, connections) for name, url in targets.items()}
+        self._pools = {name: Pool(url, connections, clock_ns) for name, url in targets.items()}
 
     def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
         """Send once and wait for the whole answer, `timeout_s` at most; never raises for what the network does.
 
         Raises OSError when this process has run out of files or ports: that is the generator's own fault.
         """
-        target = self._targets[via]
+        pool = self._pools[via]
+        data = _encode(pool, request)
         sent_ns = self._clock_ns()
-        progress = _Progress()
-        response: Any = None
-        body, failure = b"", ""
-        timer = gevent.Timeout.start_new(timeout_s)
+        deadline_ns = sent_ns + round(timeout_s * 1e9)
         try:
-            response, body = self._exchange(target, request, progress)
-        except gevent.Timeout as timeout:
-            if timeout is not timer:
-                raise
-            failure = "timeout" if progress.may_have_left else "connect_timeout"
-        except (OSError, HTTPParseError) as error:
-            if getattr(error, "errno", None) in _OUR_OWN_LIMITS:
+            connection, waited_ns = pool.take(deadline_ns)
+        except OutOfTimeError:
+            return Reply(sent_ns, self._clock_ns(), failure="connect_timeout")
+        except OSError as error:
+            if error.errno in _OUR_OWN_LIMITS:
                 raise  # says nothing of the service
-            failure = "connection_lost" if progress.may_have_left else "connection_refused"
+            failure = "tls_failed" if isinstance(error, ssl.SSLError) else "connection_refused"
+            return Reply(sent_ns, self._clock_ns(), failure=failure)
+        can_go_on, failure = False, ""
+        try:
+            left_s = (deadline_ns - self._clock_ns()) / 1e9
+            connection.exchange(data, request.method, max(0.001, left_s))
+            can_go_on = connection.answer.can_go_on
+        except OutOfTimeError:
+            failure = "timeout"
+        except (OSError, BadAnswerError):
+            failure = "connection_lost"
         finally:
-            timer.close()
-        done_ns = self._clock_ns()
+            pool.put(connection, can_go_on=can_go_on)
         if failure:
-            return Reply(sent_ns, done_ns, failure=failure, connection_wait_ns=progress.waited_ns)
-        return _reply(sent_ns, done_ns, response, body, progress.waited_ns)
+            return Reply(sent_ns, self._clock_ns(), failure=failure, connection_wait_ns=waited_ns)
+        return _reply(sent_ns, connection, waited_ns)
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""
-        for target in self._targets.values():
-            target.pool.close()
-
-    def _exchange(
-        self, target: _Target, request: Request, progress: _Progress
-    ) -> tuple[Any, bytes]:
-        sock, progress.waited_ns = target.pool.take(self._clock_ns)
-        progress.may_have_left = True
-        try:
-            sock.sendall(_encode(target, request))
-        except BaseException:
-            target.pool.release_socket(sock)
-            raise
-        # From here on the response owns the socket: it is returned when the answer is whole, else closed.
-        response = HTTPSocketPoolResponse(sock, target.pool, method=request.method)
-        try:
-            body = bytes(response.read(MAX_ANSWER_BYTES))
-            if not response.message_complete:
-                raise HTTPParseError("the answer is too large")
-        finally:
-            response.release()
-        return response, body
+        for pool in self._pools.values():
+            pool.close()
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a request came: `may_have_left` is set before its first byte is written."""
-
-    may_have_left: bool = False
-    waited_ns: int = 0
-
-
-def _target(url: str, connections: int) -> _Target:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"not an HTTP address: {url!r}", remedy="use http://HOST:PORT")
-    kind: Any = _TlsPool if parts.scheme == "https" else _PlainPool
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    pool = kind(
-        parts.hostname,
-        port,
-        parts.hostname,
-        port,
-        size=connections,
-        connection_timeout=None,  # one timer rules the whole attempt
-        network_timeout=None,
-    )
-    return _Target(pool, parts.netloc, parts.path.rstrip("/"))
-
-
-def _encode(target: _Target, request: Request) -> bytes:
-    lines = [f"{request.method} {target.prefix}{request.path} HTTP/1.1", f"Host: {target.host}"]
+def _encode(pool: Pool, request: Request) -> bytes:
+    lines = [f"{request.method} {pool.prefix}{request.path} HTTP/1.1", f"Host: {pool.netloc}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
-    if request.body or request.method in {"POST", "PUT", "PATCH"}:
+    if request.body or request.method not in _BODILESS:
         lines.append(f"Content-Length: {len(request.body)}")
-    if any("\r" in line or "\n" in line for line in lines):
+    head = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count("\r") != breaks or head.count("\n") != breaks:
         raise ValueError(f"a line break in the head of {request.method} {request.path!r}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
+    return head.encode("latin-1") + b"\r\n\r\n" + request.body
 
 
-def _reply(sent_ns: int, done_ns: int, response: Any, body: bytes, waited_ns: int) -> Reply:
+def _reply(sent_ns: int, connection: Connection, waited_ns: int) -> Reply:
+    answer = connection.answer
     return Reply(
         sent_ns,
-        done_ns,
-        status=response.get_code(),
-        body=body,
-        content_type=str(response.get("content-type", "")),
-        retry_after_s=_seconds(response.get("retry-after", "")),
-        server_timing=str(response.get("server-timing", "")),
+        connection.done_ns,
+        status=answer.status,
+        body=answer.body,
+        content_type=answer.header(b"content-type"),
+        retry_after_s=_seconds(answer.header(b"retry-after")),
+        server_timing=answer.header(b"server-timing"),
         connection_wait_ns=waited_ns,
     )
 
 
-def _seconds(value: object) -> float | None:
+def _seconds(value: str) -> float | None:
     """A Retry-After in seconds; a date, or nonsense, is None."""
     try:
-        return max(0.0, float(str(value)))
+        return max(0.0, float(value)) if value else None
     except ValueError:
         return None
-
-
-def _is_quiet(sock: Any) -> bool:
-    """Whether an idle connection is still open and has nothing to read (a FIN, a late answer)."""
-    try:
-        sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # below gevent: it never waits
-    except BlockingIOError:
-        return True
-    except (OSError, AttributeError):
-        return False
-    return False

@@ -47,7 +47,7 @@ Progress = Callable[[str, float], None]
 """Called with the name of each server when it is ready, and the seconds since the stack's start."""
 
 _LIBRARIES = (
-    "flashdrill", "aiohttp", "asyncpg", "duckdb", "geventhttpclient", "locust", "msgspec",
+    "flashdrill", "aiohttp", "asyncpg", "duckdb", "gevent", "httptools", "locust", "msgspec",
     "pyarrow", "pybreaker", "redis", "toxiproxy-python", "uvloop",
 )  # fmt: skip
 

@@ -1,0 +1,240 @@
+"""One client connection under gevent, for the hot path: an answer costs one switch of greenlets.
+
+    exchange() ── send ──> server          the hub reads when bytes come, and wakes the waiting greenlet
+       ^───────── answer, whole ─┘         when the answer is whole, when the time is up, or at the end
+
+The socket is watched all the time, so that an idle connection notices its end by itself.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent import getcurrent
+
+from flashdrill.load.answering import Answering, BadAnswerError
+
+READ, WRITE = 1, 2  # libev's EV_READ, EV_WRITE
+CHUNK_BYTES = 64 * 1024
+_WHOLE, _CLOSED = "whole", "the server closed the connection"
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
+
+
+class OutOfTimeError(Exception):
+    """The time for an attempt is up."""
+
+
+class Connection:
+    """A connection to one address. `open`, then `exchange` again and again while `is_open`; `close` in the end."""
+
+    def __init__(self, clock_ns: Callable[[], int], max_body_bytes: int) -> None:
+        self.is_open = False
+        self.answer = Answering(max_body_bytes)
+        self.first_ns = 0
+        """When the first byte of the answer came (the clock's nanoseconds); 0 before."""
+        self.done_ns = 0
+        self._clock_ns = clock_ns
+        self._hub: Any = gevent.get_hub()
+        self._waiter: Any = None  # the greenlet that waits for the answer
+        self._is_asked = False
+        self._end_of_answer: Exception | str | None = None
+        self._sock: Any = None
+        self._reads: Any = None
+
+    def open(self, family: int, address: Any, timeout_s: float) -> None:
+        """Connect. Raises OSError, OutOfTimeError."""
+        self._sock = sock = _socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(address)
+            if code in _IN_PROGRESS:
+                self._wait(WRITE, timeout_s)
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            _refuse(code)
+        except BaseException:
+            sock.close()
+            raise
+        self.is_open = True
+        self._reads = self._hub.loop.io(sock.fileno(), READ)
+        self._reads.start(self._readable)
+
+    def exchange(self, data: bytes, method: str, timeout_s: float) -> None:
+        """Send a request and wait for its `answer`, whole.
+
+        Raises OSError, BadAnswerError, OutOfTimeError; the connection is of no use then.
+        """
+        self.answer.expect(method)
+        self.first_ns = 0
+        self._end_of_answer = None
+        self._is_asked = True
+        me = getcurrent()
+        timer = self._hub.loop.timer(timeout_s)
+        timer.start(me.throw, OutOfTimeError)
+        try:
+            self._send(data)
+            if self._end_of_answer is None:  # else it came while the request was still being sent
+                self._waiter = me
+                self._hub.switch()
+        finally:
+            self._waiter = None
+            self._is_asked = False
+            timer.stop()
+            timer.close()
+        if isinstance(self._end_of_answer, Exception):
+            raise self._end_of_answer
+
+    def close(self) -> None:
+        """Close it; harmless when repeated."""
+        if self.is_open:
+            self.is_open = False
+            self._reads.stop()
+            self._reads.close()
+            self._sock.close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        while sent < len(data):
+            self._wait(WRITE, None)
+            sent += self._sock.send(data[sent:])
+
+    def _wait(self, event: int, timeout_s: float | None) -> None:
+        """Wait until the socket is ready; the timer of an exchange goes on. Raises OutOfTimeError."""
+        me = getcurrent()
+        watcher = self._hub.loop.io(self._sock.fileno(), event)
+        timer = None if timeout_s is None else self._hub.loop.timer(timeout_s)
+        watcher.start(me.switch)
+        if timer is not None:
+            timer.start(me.throw, OutOfTimeError)
+        try:
+            self._hub.switch()
+        finally:
+            for each in (watcher, timer):
+                if each is not None:
+                    each.stop()
+                    each.close()
+
+    def _readable(self) -> None:
+        """Called by the hub: bytes have come, or the end."""
+        try:
+            data = self._sock.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if data:
+            self._take(data)
+        else:
+            self._end(None)
+
+    def _take(self, data: bytes) -> None:
+        if not self._is_asked:
+            self.close()
+            return
+        if not self.first_ns:
+            self.first_ns = self._clock_ns()
+        try:
+            if self.answer.feed(data):
+                self._conclude(_WHOLE)
+        except BadAnswerError as error:
+            self._conclude(error)
+
+    def _end(self, error: OSError | None) -> None:
+        self.close()
+        if self._is_asked:
+            is_whole = error is None and self.answer.ended()
+            self._conclude(_WHOLE if is_whole else error or ConnectionResetError(_CLOSED))
+
+    def _conclude(self, end: Exception | str) -> None:
+        """Let the greenlet go on that waits for the answer."""
+        self._end_of_answer = end
+        self._is_asked = False
+        self.done_ns = self._clock_ns()
+        if self._waiter is not None:
+            self._waiter.switch()
+
+
+class TlsConnection(Connection):
+    """The same over TLS: the server's certificate is verified against `context`."""
+
+    def __init__(
+        self,
+        clock_ns: Callable[[], int],
+        max_body_bytes: int,
+        context: ssl.SSLContext,
+        host: str,
+    ) -> None:
+        super().__init__(clock_ns, max_body_bytes)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._shaking: Any = None  # the greenlet that opens it
+
+    def open(self, family: int, address: Any, timeout_s: float) -> None:
+        """Connect and shake hands. Raises OSError (ssl.SSLError is one), OutOfTimeError."""
+        super().open(family, address, timeout_s)
+        me = self._shaking = getcurrent()
+        timer = self._hub.loop.timer(timeout_s)
+        timer.start(me.throw, OutOfTimeError)
+        try:
+            while not self._shake_hands():
+                self._hub.switch()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._shaking = None
+            timer.stop()
+            timer.close()
+
+    def _shake_hands(self) -> bool:
+        if not self.is_open:
+            raise ConnectionResetError(_CLOSED)
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            is_done = False
+        else:
+            is_done = True
+        super()._send(self._outgoing.read())
+        return is_done
+
+    def _send(self, data: bytes) -> None:
+        self._tls.write(data)
+        super()._send(self._outgoing.read())
+
+    def _take(self, data: bytes) -> None:
+        self._incoming.write(data)
+        if self._shaking is not None:
+            self._shaking.switch()
+            return
+        try:
+            while self.is_open:
+                super()._take(self._tls.read(CHUNK_BYTES))
+        except ssl.SSLWantReadError:
+            return  # a part of a record, or what a client has no use for
+        except ssl.SSLZeroReturnError:
+            self._end(None)
+        except OSError as error:
+            self._end(error)
+
+    def _end(self, error: OSError | None) -> None:
+        super()._end(error)
+        if self._shaking is not None:
+            self._shaking.switch()
+
+
+def _refuse(code: int) -> None:
+    """Raise the OSError of a connection that was not made; 0 is one that was."""
+    if code:
+        raise OSError(code, os.strerror(code))
