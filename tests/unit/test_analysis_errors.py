@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from msgspec import structs
+
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.model.faults import FaultRecord
@@ -83,9 +85,7 @@ def test_a_refusal_is_one_also_where_an_earlier_attempt_keeps_the_operation_unkn
     history = table([operation(0.1, outcome=Outcome.INFO, reason="timeout", attempts=attempts)])
     outcomes = {error.reason: error.outcome for error in errors_by_kind(history, (), T0)}
     assert outcomes == {"timeout": "unknown", "sold_out": "refused"}
-    own = dataclasses.replace(
-        operation(0.3, outcome=Outcome.FAIL, reason="closed", is_refusal=True)
-    )
+    own = structs.replace(operation(0.3, outcome=Outcome.FAIL, reason="closed", is_refusal=True))
     mixed = (attempt(0.1, Outcome.INFO, "timeout", 0), attempt(0.2, Outcome.FAIL, "closed", 423))
     history = table([operation(0.1, outcome=Outcome.INFO, reason="timeout", attempts=mixed), own])
     outcomes = {error.reason: error.outcome for error in errors_by_kind(history, (), T0)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from flashdrill.analysis.bands import Band
 from flashdrill.analysis.slowest import slowest, timings
@@ -17,7 +16,7 @@ def at(t_s: float) -> int:
 
 
 def test_the_time_is_taken_apart_into_lateness_attempts_and_the_services_own_account() -> None:
-    op = dataclasses.replace(
+    op = structs.replace(
         operation(
             1.0,
             late_s=0.5,

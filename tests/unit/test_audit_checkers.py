@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from flashdrill.audit.checkers import CHECKERS, check_all
 from flashdrill.audit.finding import MAX_EXAMPLES
@@ -95,7 +96,7 @@ def lose(ops: list[Op], reads: FinalReads) -> World:
 def fail_what_was_placed(ops: list[Op], reads: FinalReads) -> World:
     done = acknowledged(ops, "placed")
     failed = [
-        replace(o, outcome=Outcome.FAIL, reason="overloaded", order_id="")
+        changed(o, outcome=Outcome.FAIL, reason="overloaded", order_id="")
         if o.key == done.key and o.kind == "place_order"
         else o
         for o in ops
@@ -282,7 +283,7 @@ def test_an_unknown_order_may_be_there_or_not() -> None:
 def test_a_failure_beside_an_acknowledgement_of_the_same_key_accuses_nobody() -> None:
     ops, reads = correct_world(7)
     done = acknowledged(ops, "placed")
-    beside = replace(done, op_id=10**6, process=10**6, outcome=Outcome.FAIL, order_id="")
+    beside = changed(done, op_id=10**6, process=10**6, outcome=Outcome.FAIL, order_id="")
     assert not violated([*ops, beside], reads)
     assert not violated([beside, *ops], reads)
 
@@ -290,14 +291,14 @@ def test_a_failure_beside_an_acknowledgement_of_the_same_key_accuses_nobody() ->
 def test_the_same_key_of_another_user_is_another_order() -> None:
     ops, reads = correct_world(7)
     done = acknowledged(ops, "placed")
-    other = replace(done, op_id=10**6, user_id="u999", outcome=Outcome.FAIL, order_id="")
+    other = changed(done, op_id=10**6, user_id="u999", outcome=Outcome.FAIL, order_id="")
     assert not violated([*ops, other], reads)
 
 
 def test_two_ids_told_for_one_key_are_two_orders() -> None:
     ops, reads = correct_world(8)
     done = acknowledged(ops, "placed")
-    other = replace(done, op_id=10**6, order_id="e" * 34)
+    other = changed(done, op_id=10**6, order_id="e" * 34)
     assert "one-order-per-key" in violated([*ops, other], reads)
 
 
@@ -336,7 +337,7 @@ def test_compensated_orders_sell_nothing() -> None:
 def test_a_double_click_counts_its_units_once() -> None:
     ops, reads = correct_world(10)
     done = acknowledged(ops, "placed")
-    twins = [replace(done, op_id=10**6 + n, process=10**6 + n) for n in range(20)]
+    twins = [changed(done, op_id=10**6 + n, process=10**6 + n) for n in range(20)]
     assert not violated([*ops, *twins], reads)
 
 
@@ -405,7 +406,7 @@ def test_a_payment_whose_every_delivery_definitely_failed_is_found() -> None:
     ops, reads = correct_world(13)
     transaction = reads.payments[0].transaction_id
     failed = [
-        replace(o, outcome=Outcome.FAIL, reason="overloaded")
+        changed(o, outcome=Outcome.FAIL, reason="overloaded")
         if o.transaction_id == transaction
         else o
         for o in ops

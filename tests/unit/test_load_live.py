@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from flashdrill.load.buckets import bucket
 from flashdrill.load.live import MAX_ERROR_LINES, LiveLog

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from flashdrill.load.exchange import Reply, Request
 from flashdrill.load.operations import WORKER_SHIFT, Answer, Call, Operations, Place, Retry

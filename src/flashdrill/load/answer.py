@@ -16,7 +16,6 @@ An edge answers after it has forwarded a request, so a status alone never says t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,15 +32,14 @@ RETRYABLE_STATUSES = frozenset({0, 429, 503, 504})
 _PROBLEM = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """The meaning of a reply. `document` is its JSON object, empty when it has none."""
 
     outcome: Outcome
     reason: str
     is_refusal: bool = False
     is_retryable: bool = False
-    document: Mapping[str, Any] = field(default_factory=dict)
+    document: Mapping[str, Any] = {}
 
 
 def judge(

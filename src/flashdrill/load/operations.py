@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+import msgspec
+
 from flashdrill.load.answer import Judgement, judge
 from flashdrill.load.exchange import Reply, Request
 from flashdrill.model.op import NOT_SENT, Attempt, Op, Outcome, combine
@@ -20,8 +22,7 @@ WORKER_SHIFT = 40
 """Ids of worker w start at w · 2^40, so that those of several workers do not meet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """How long a customer tries. The n-th pause is base · 2^n up to the cap, less up to a half at random.
 
     A `Retry-After` makes it longer, up to `retry_after_cap_s`. 0 attempts: as many as the scenario's limits say.
@@ -39,8 +40,7 @@ class Retry:
         return max(backoff, min(retry_after_s or 0.0, self.retry_after_cap_s))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer wants. `acknowledged` maps the statuses that grant it to the outcome's reason.
 
     `required` are the fields that an acknowledging answer has, `sign` makes headers afresh for each attempt.
@@ -52,7 +52,7 @@ class Call:
     path: str
     acknowledged: Mapping[int, str]
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     sign: Callable[[bytes], Mapping[str, str]] | None = None
     via: str = "backend"
     required: tuple[str, ...] = ()
@@ -67,8 +67,7 @@ class Call:
     transaction_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where an operation belongs: its stage, its journey, its process, and when it is due."""
 
     stage: str
@@ -78,8 +77,7 @@ class Place:
     is_arrival: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What the customer got: the operation as recorded, and the deciding answer's JSON object."""
 
     op: Op

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ OPS_SCHEMA = pa.schema(
     ]
 )
 
-_NAMES = [f.name for f in fields(Op)]
+_NAMES = list(Op.__struct_fields__)
 assert OPS_SCHEMA.names == _NAMES, "the row type and its schema must agree"
 
 

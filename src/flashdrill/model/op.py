@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 NOT_SENT = -1
 """`sent_ns` of an arrival that was due but never left (the in-flight bound was reached)."""
@@ -21,8 +22,7 @@ class Outcome(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request of an operation. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer."""
 
     sent_ns: int
@@ -32,8 +32,7 @@ class Attempt:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(msgspec.Struct, frozen=True, gc=False):
     """One logical operation, however many attempts it took.
 
     Times are CLOCK_MONOTONIC nanoseconds (one clock for all processes of a machine).
