@@ -1,0 +1,1 @@
+"""What `scripts/bench_load.py` is made of."""
