@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import gevent
 from locust import User, task
+from locust.env import Environment
 from locust.exception import StopUser
 
 from flashdrill.errors import FlashdrillError
@@ -75,7 +76,9 @@ class OpenCrowd(User):
 
     def _gather(self) -> None:
         self.spec = read_spec(Path(os.environ[CROWD_ENV]))
-        driver = Driver(self.spec, self.journeys_for(self.spec), on_ended=self.tell_locust)
+        is_heard = _somebody_listens(self.environment)
+        on_ended = self.tell_locust if is_heard else None
+        driver = Driver(self.spec, self.journeys_for(self.spec), on_ended=on_ended)
         self.environment.events.quitting.add_listener(self._closer(driver))
         driver.ready()
         try:
@@ -119,3 +122,9 @@ class OpenCrowd(User):
                 )
 
         return close
+
+
+def _somebody_listens(environment: Environment) -> bool:
+    """Whether the locustfile hears of requests. Locust's own table, which nobody sees here, costs 10 µs for each."""
+    handlers = environment.events.request._handlers
+    return any(not handler.__module__.startswith("locust.") for handler in handlers)

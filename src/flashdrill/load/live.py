@@ -45,6 +45,11 @@ class Tally:
         else:
             self.fail += 1
 
+    def take_in(self, other: Tally) -> None:
+        """Add the counts of another stretch."""
+        for name, count in other.counts().items():
+            setattr(self, name, getattr(self, name) + count)
+
     def counts(self) -> dict[str, int]:
         """The counts by name."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -106,19 +111,16 @@ class LiveLog:
     def due(self) -> None:
         """An arrival's time has come."""
         self._second.tally.due += 1
-        self.totals.due += 1
 
     def sent(self, lateness_ns: int) -> None:
         """An operation leaves, so late."""
         self._second.tally.sent += 1
-        self.totals.sent += 1
         self._second.lateness_ns.append(lateness_ns)
         self.lateness_max_ns = max(self.lateness_max_ns, lateness_ns)
 
     def ended(self, op: Op) -> None:
         """An operation has ended."""
         self._second.tally.add(op)
-        self.totals.add(op)
         kind = self._second.kinds.get(op.kind)
         if kind is None:
             kind = self._second.kinds[op.kind] = _Kind()
@@ -135,6 +137,7 @@ class LiveLog:
     def second(self, *, t_s: float, stage: str, in_flight: int) -> None:
         """Close the current second and say what was in it."""
         second, self._second = self._second, _Second()
+        self.totals.take_in(second.tally)
         cpu = self._cpu_share()
         self.max_cpu = max(self.max_cpu, cpu)
         self.event(
@@ -152,7 +155,9 @@ class LiveLog:
         )
 
     def done(self, *, t_s: float, was_interrupted: bool) -> None:
-        """Say the totals and end; harmless when repeated."""
+        """Say the totals, those of the second that is not over too, and end; harmless when repeated."""
+        second, self._second = self._second, _Second()
+        self.totals.take_in(second.tally)
         self.event(
             "done",
             t_s=round(t_s, 3),

@@ -8,6 +8,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from flashdrill.load.dice import dice
 from flashdrill.load.operations import Answer, Call, Operations, Place
 from flashdrill.model.op import Outcome
 from flashdrill.model.scenario import Product, Stage, World
@@ -114,7 +115,7 @@ class Session:
         twin = Session(
             self.market,
             self._operations,
-            rng=Random(self.rng.getrandbits(64)),
+            rng=dice(self.rng.getrandbits(64), 0),
             journey=self.journey,
             due_ns=self._due_ns,
             sleep_until=self._sleep_until,
