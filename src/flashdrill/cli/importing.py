@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from flashdrill.model.traffic import TrafficModel
 
 
 @click.group(name="import")
 def import_traffic() -> None:
     """Turn recorded traffic into a traffic model (traffic.yaml)."""
+
+
+_source = click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The traffic model to write.",
+)
+_mapping = click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="LABEL=JOURNEY",
+    help="Which journey a label becomes, with wildcards: 'Fetch*=browse'. May be repeated.",
+)
 
 
 @import_traffic.command(
@@ -20,27 +41,45 @@ Examples:
   flashdrill import jtl results.jtl -o traffic.yaml --map 'Fetch*=browse' --map Order=buy
 """
 )
-@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="The traffic model to write.",
-)
-@click.option(
-    "--map",
-    "mapping",
-    multiple=True,
-    metavar="LABEL=JOURNEY",
-    help="Which journey a label becomes, with wildcards: 'Fetch*=browse'. May be repeated.",
-)
+@_source
+@_output
+@_mapping
 def jtl(source: Path, output: Path, mapping: tuple[str, ...]) -> int:
     """Import a JMeter result file (CSV)."""
     from flashdrill.load.importing.jtl import import_jtl  # noqa: PLC0415  (a quick --help)
+
+    return _write(import_jtl(source, mapping), output)
+
+
+@import_traffic.command(
+    name="access-log",
+    epilog="""
+\b
+Examples:
+  flashdrill import access-log access.log -o traffic.yaml
+  flashdrill import access-log access.log.gz -o traffic.yaml --depth 2 --map 'POST /orders*=order'
+""",
+)
+@_source
+@_output
+@_mapping
+@click.option(
+    "--depth",
+    type=click.IntRange(0, 8),
+    default=1,
+    show_default=True,
+    help="How many parts of a path make up a label: with 2, /orders/17/lines becomes /orders/*.",
+)
+def access_log(source: Path, output: Path, mapping: tuple[str, ...], depth: int) -> int:
+    """Import a web server's access log: common, combined, nginx's or JSON lines, also gzipped."""
+    from flashdrill.load.importing.access_log import import_access_log  # noqa: PLC0415
+
+    return _write(import_access_log(source, mapping, depth=depth), output)
+
+
+def _write(model: TrafficModel, output: Path) -> int:
     from flashdrill.plan.traffic import write_traffic  # noqa: PLC0415
 
-    model = import_jtl(source, mapping)
     write_traffic(model, output)
     click.echo(model.describe())
     click.echo(f"wrote {output}; edit its `operations` to map labels to other journeys")

@@ -10,11 +10,10 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flashdrill.errors import ConfigError
-from flashdrill.load.importing.labels import choose
+from flashdrill.load.importing.recording import model_of, no_such_file
 from flashdrill.model.traffic import TrafficModel
 
 TIME, LABEL = "timeStamp", "label"
@@ -49,29 +48,15 @@ def import_jtl(path: Path, mapping: Sequence[str] = ()) -> TrafficModel:
         )
     if not rows.times:
         raise ConfigError("no data rows after the header", path=path, line=1)
-    first = min(min(times) for times in rows.times.values())
-    last = max(max(times) for times in rows.times.values())
-    return TrafficModel(
-        source=path.name,
-        rows=sum(len(times) for times in rows.times.values()),
-        first_at=_utc(first),
-        duration_s=(last - first) / 1000,
-        offsets_ms={
-            label: tuple(sorted(t - first for t in times)) for label, times in rows.times.items()
-        },
-        operations=choose(rows.times, mapping),
-        skipped=rows.skipped,
-    )
+    return model_of(path, rows.times, mapping, rows.skipped)
 
 
 def _text(path: Path) -> str:
     """The file's text. Raises ConfigError when there is none, or it is not UTF-8 or not CSV."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ConfigError("no such file", path=path, remedy="check the path") from error
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", path=path) from error
+        raise no_such_file(path, error) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,8 +144,3 @@ def _time(text: str) -> int | None:
 def _no_time(text: str) -> str:
     wanted = "milliseconds since 1970, between the years 2000 and 2100"
     return f"{TIME} is {text[:40]!r}; expected {wanted} (JMeter's timestamp_format=ms)"
-
-
-def _utc(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
