@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from flashdrill.errors import EXIT_STACK, StackError
 from flashdrill.stack import embedded, ports
 from flashdrill.stack.embedded import Stack, StackSpec, open_stack
 from flashdrill.stack.ports import HOST
-from flashdrill.stack.up import DATA, SOCKET, STATE, down, status, up
+from flashdrill.stack.up import DATA, SOCKET, STATE, Standing, down, status, up
 from tests.services.stack_pieces import alive, gone
 
 pytestmark = pytest.mark.services
@@ -263,6 +264,17 @@ print(asyncio.run(up(Path(sys.argv[1]), toxiproxy="embedded", cache=Path(sys.arg
 """
 
 
+async def once_down(name: str, folder: Path) -> Standing:
+    """How the stack stands when its guardian has noticed that a server ended, or after 5 s."""
+    deadline = time.monotonic() + 5
+    while True:
+        standing = await status(folder)
+        is_down = any(s.name == name and s.health == "down" for s in standing.servers)
+        if is_down or time.monotonic() > deadline:
+            return standing
+        await asyncio.sleep(0.02)
+
+
 async def test_up_outlives_its_command_and_down_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / ("a-long-name-" * 10)  # longer than a socket's path may be
     process = await asyncio.create_subprocess_exec(
@@ -283,8 +295,7 @@ async def test_up_outlives_its_command_and_down_leaves_nothing(tmp_path: Path, c
         redis = next(server for server in standing.servers if server.name == "redis")
         assert redis.pid
         os.kill(redis.pid, signal.SIGKILL)
-        await gone({redis.pid}, 5)
-        standing = await status(folder)
+        standing = await once_down("redis", folder)
         assert not standing.is_healthy
         assert {s.name for s in standing.servers if s.health == "down"} == {"redis"}
         with pytest.raises(StackError, match="servers down"):

@@ -94,7 +94,11 @@ class Stand:
     """A timetable whose conditions come true when the test says so."""
 
     def __init__(
-        self, folder: Path, *faults: PlannedFault, radii: Sequence[BlastRadius] = ()
+        self,
+        folder: Path,
+        *faults: PlannedFault,
+        radii: Sequence[BlastRadius] = (),
+        load_s: float = LONG_S,
     ) -> None:
         self.true: dict[Condition, asyncio.Event] = {BUSY: asyncio.Event(), SLOW: asyncio.Event()}
         self.asked: list[tuple[Condition, float]] = []
@@ -122,6 +126,7 @@ class Stand:
             on_event=self.events.append,
             until=self.until,
             seed=11,
+            load_s=load_s,
         )
 
     async def until(self, condition: Condition) -> float:
@@ -250,6 +255,22 @@ async def test_it_does_not_follow_what_was_never_due(tmp_path: Path, is_optional
     assert found["g"].error == "f, which it follows, was not made"
     assert found["h"].error == "g, which it follows, was not made"
     assert [r.was_due for r in found.values()] == [not is_optional] * 3
+
+
+async def test_one_that_follows_too_late_is_told_so(tmp_path: Path) -> None:
+    late = at_condition("g", until_s=0.05)
+    late = replace(late, trigger=replace(late.trigger, follows="f", offset_s=9.0))
+    found = await Stand(tmp_path, at_condition("f"), late).run("asked", BUSY)
+    assert found["f"].was_made
+    assert found["g"].error == "f, which it follows, began so late that no time was left"
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_nothing_begins_after_the_load(tmp_path: Path, is_over: bool) -> None:
+    stand = Stand(tmp_path, line("f", 0.1), load_s=0.05 if is_over else LONG_S)
+    found = await stand.run()
+    assert found["f"].was_made is not is_over
+    assert (found["f"].error == admission.LOAD_IS_OVER) is is_over
 
 
 async def test_repetitions_look_again_after_a_while(tmp_path: Path) -> None:

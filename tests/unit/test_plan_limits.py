@@ -36,6 +36,12 @@ BEYOND = [
         "or raise blast_radius.connections",
     ),
     ("connections: 50%", [DICE], "80% of a target's connections", "smaller `toxicity`"),
+    (
+        "connections: 0.5%",
+        ["id: few, kind: status, target: backend, at: rush, for: 5s, share: 0.6%"],
+        "0.6% of a target's connections; blast_radius.connections is 0.5%",
+        "`share`",
+    ),
     ("connections: 20%", [SOME], "30% of a target's connections", "`share`"),
     ("users: 20%", [ONE], "25% of the users; blast_radius.users is 20%", "fewer shards"),
     (

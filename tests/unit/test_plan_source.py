@@ -23,6 +23,7 @@ HERE = Origin(Path("x.yaml"), Path())
         ("a: &x\n  - *x\n", 1, "an alias must not contain itself"),
         ("a: *nothing\n", 1, "not valid YAML"),
         ("a: 1\n? [b]\n: 2\n", 2, "a key must be plain text"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", 3, "cannot be merged into another with `<<`"),
         ("a: 1\n---\nb: 2\n", 2, "not valid YAML"),
     ],
 )

@@ -193,6 +193,11 @@ MISTAKES = [
         BEYOND_A_SCHEMA,
     ),
     (f"{WHEN}, after: steady, until: rush", "not before 30 s, and not after 10 s", BEYOND_A_SCHEMA),
+    (
+        f"{CUT}, when: rate(place_order) > 3/s for 20s, for: 4s, until: 10s",
+        "no moment to start at: not before 20 s, and not after 10 s",
+        BEYOND_A_SCHEMA,
+    ),
     (f"{WHEN}, after: rash", "no stage or fault 'rash'; did you mean 'rush'?", BEYOND_A_SCHEMA),
     (f"{WHEN}, after: cut + 1s", "wait for each other: cut -> cut", BEYOND_A_SCHEMA),
     (
@@ -203,12 +208,18 @@ MISTAKES = [
     (f"{CUT}, at: rush + 8s..2s, for: 1s", "the first is the larger", BEYOND_A_SCHEMA),
     (f"{CUT}, at: rush + 2s..10%, for: 1s", "mixes a duration with a percentage", BEYOND_A_SCHEMA),
     (f"{CUT}, at: steady + 20s..29.5s, for: 1s", "may end at 60.5 s", BEYOND_A_SCHEMA),
+    (f"{CUT}, at: rush, for: 1s..2s..3s", "expected two bounds", False),
     (f"{CUT}, at: browse - 0s..2s, for: 1s", "may start 2 s before the run does", BEYOND_A_SCHEMA),
     (f"{CUT}, at: 1..2s, for: 1s", "is not a moment", False),
     (f"{CUT}, at: rush, for: 0s..2s", "above zero", BEYOND_A_SCHEMA),
     (
         "id: x, kind: sizes, target: redis, at: rush, for: 1s, count: 5..2",
         "the first is the larger",
+        BEYOND_A_SCHEMA,
+    ),
+    (
+        "id: x, kind: sizes, target: redis, at: rush, for: 1s, count: 1__0",
+        "a whole number",
         BEYOND_A_SCHEMA,
     ),
     (
@@ -276,6 +287,34 @@ def test_mistakes_beside_a_condition(tmp_path: Path, line: str, says: str) -> No
     with pytest.raises(ConfigError, match=says) as error:
         plan_of(tmp_path, lead, line)
     assert error.value.line == 4
+
+
+def chain(length: int) -> list[str]:
+    """Faults each of which is tied to the one below it in the file."""
+    below = [f"id: a{n}, kind: kill, target: backend, at: a{n + 1}, for: 1s" for n in range(length)]
+    return [*below, f"id: a{length}, kind: kill, target: backend, at: 1s, for: 1s"]
+
+
+def test_a_long_way_from_fault_to_fault_is_refused_unless_it_is_written_in_order(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match="by way of more than 99 faults") as error:
+        plan_of(tmp_path, *chain(400))
+    assert error.value.remedy == "write each fault below the one that it is tied to"
+    assert len(plan_of(tmp_path, *reversed(chain(400))).faults) == 401
+    assert len(plan_of(tmp_path, *chain(90)).faults) == 91
+
+
+def test_a_window_that_chance_closed_is_named_with_the_seed(tmp_path: Path) -> None:
+    line = f"{WHEN}, after: 10s..20s, until: 10s..20s"
+    told = set()
+    for seed in range(20):
+        try:
+            told.add(len(plan_of(tmp_path, line, head=f"seed: {seed}\n").faults))
+        except ConfigError as error:
+            assert f"no moment to start at (as seed {seed} has it)" in error.message
+            told.add(0)
+    assert told == {0, 1}
 
 
 def test_a_plan_without_a_scenario_is_checked_for_what_can_be_known(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ a fault that the run started or one that will not heal, and what is planned to b
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -19,16 +20,23 @@ ENDING_S = 1.0
 HEALING_TIMEOUT_S = 5.0
 """How long it waits for them, and for those that are being healed."""
 
+LOAD_IS_OVER = "not made, for what came before it took so long that the load was over"
+
 
 class Admission:
-    """The door of a timetable. `courses` are all of its faults by id; times are on the monotonic clock."""
+    """The door of a timetable. `courses` are all of its faults by id; times are on the monotonic clock.
+
+    After `load_s` of a run nothing begins any more: it would prove nothing about a system under load.
+    """
 
     def __init__(
         self,
         radii: Sequence[BlastRadius],
         courses: Mapping[str, Course],
         now: Callable[[], float] = time.monotonic,
+        load_s: float = math.inf,
     ) -> None:
+        self._load_s = load_s
         self._radii = radii
         self._courses = courses
         self._now = now
@@ -39,6 +47,8 @@ class Admission:
         mine = [radius for radius in self._radii if planned.id in radius.reaches]
         if mine:
             await self._wait_for_healing(mine)
+        if self._now() >= t0_s + self._load_s:
+            return LOAD_IS_OVER
         for radius in mine:
             if why := self._beyond(radius, planned, t0_s):
                 return why

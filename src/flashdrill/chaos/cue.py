@@ -41,7 +41,7 @@ class Cue:
             async with asyncio.timeout(limit_s):
                 missed = await self._come(course, trigger, t0_s)
         except TimeoutError:
-            missed = _never(trigger)
+            missed = self._never(trigger, t0_s)
         if missed:
             course.give_up(t0_s, missed)
             return None
@@ -51,11 +51,10 @@ class Cue:
         """Wait for it; why it will never come, or nothing."""
         start_s = t0_s + trigger.after_s if trigger.condition else 0.0
         if trigger.follows:
-            leader = self._courses[trigger.follows]
-            await leader.is_decided.wait()
-            since_s = leader.cue_s if trigger.condition else leader.attempted_s
+            await self._courses[trigger.follows].is_decided.wait()
+            since_s = self._began_s(trigger)
             if since_s is None:
-                return _never(trigger)
+                return self._never(trigger, t0_s)
             start_s = max(start_s, since_s + trigger.offset_s)
         await asyncio.sleep(max(0.0, start_s - self._now()))
         if trigger.condition:
@@ -64,8 +63,17 @@ class Cue:
             course.told_to_start()
         return ""
 
+    def _began_s(self, trigger: Trigger) -> float | None:
+        """Since when the offset from the one that it follows counts; None: that one did not begin."""
+        leader = self._courses[trigger.follows]
+        return leader.cue_s if trigger.condition else leader.attempted_s
 
-def _never(trigger: Trigger) -> str:
-    if trigger.condition is None:
-        return f"{trigger.follows}, which it follows, was not made"
-    return f"its condition never came true: {trigger.condition.text}"
+    def _never(self, trigger: Trigger, t0_s: float) -> str:
+        if trigger.follows:
+            since_s = self._began_s(trigger)
+            if since_s is None:
+                return f"{trigger.follows}, which it follows, was not made"
+            if since_s + trigger.offset_s > t0_s + trigger.until_s:
+                return f"{trigger.follows}, which it follows, began so late that no time was left"
+        condition = trigger.condition.text if trigger.condition else ""
+        return f"its condition never came true: {condition}"

@@ -34,7 +34,7 @@ PREDECESSOR_TIMEOUT_S = 5.0
 class Chaos:
     """The timetable of one run. `kinds` are all that the plan may use; `on_event` hears of each step.
 
-    `until` waits for the conditions at which faults start, `seed` is the run's.
+    `until` waits for the conditions at which faults start, `seed` is the run's, `load_s` how long it has a load.
 
     Events: {"t_mono_ns", "event": "fault", "id", "phase": triggered | inject | observed | healed | failed | not due,
     "kind", "target", "detail" where there is something to say, and "drawn" at the injection: what chance gave}.
@@ -55,13 +55,14 @@ class Chaos:
         log_dir: Path | None = None,
         seed: int = 0,
         until: Until | None = None,
+        load_s: float = math.inf,
     ) -> None:
         self._targets = targets
         toxiproxy = Toxiproxy(toxiproxy_url)
         self._courses: dict[str, Course] = {}
         self._now = now
         self._cue = Cue(self._courses, until, now)
-        self._admission = Admission(plan.blast_radii, self._courses, now)
+        self._admission = Admission(plan.blast_radii, self._courses, now, load_s)
         for line in plan.faults:
             fault, planned = _resolved(plan, line, kinds, targets)
             if planned.trigger and planned.trigger.condition and until is None:

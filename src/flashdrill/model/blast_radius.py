@@ -51,11 +51,11 @@ class BlastRadius:
         widest = max((reach.connections for reach in own.values()), default=0.0)
         if self.connections is not None and widest > self.connections + _ROUNDING:
             yield _beyond(
-                "connections", f"{widest:.0%} of a target's connections", self.connections
+                "connections", f"{_percent(widest)} of a target's connections", self.connections
             )
         users = _users(own.values())
         if self.users is not None and users > self.users + _ROUNDING:
-            yield _beyond("users", f"{users:.0%} of the users", self.users)
+            yield _beyond("users", f"{_percent(users)} of the users", self.users)
         shards = sorted({reach.shard for reach in own.values() if reach.shard})
         if self.shards is not None and len(shards) > self.shards:
             what = f"{len(shards)} shards at once ({', '.join(shards)})"
@@ -73,5 +73,10 @@ def _users(reaches: Collection[Reach]) -> float:
 
 
 def _beyond(key: str, what: str, limit: float) -> Excess:
-    allowed = f"{limit:.0%}" if isinstance(limit, float) else str(limit)
+    allowed = _percent(limit) if isinstance(limit, float) else str(limit)
     return Excess(key, f"{what}; blast_radius.{key} is {allowed}")
+
+
+def _percent(share: float) -> str:
+    """Exact enough to tell a share from its limit: 0.6% is not 1%."""
+    return f"{100 * share:.4g}%"

@@ -126,7 +126,10 @@ def parse_extent(text: str) -> Extent:
 
 
 def _range(text: str) -> Extent:
-    low, high = map(parse_extent, re.split(DOTS, text.strip(), maxsplit=1))
+    bounds = re.split(DOTS, text.strip())
+    if len(bounds) != 2:
+        raise ValueError(f"{text!r} is not a range: expected two bounds, such as 2s..8s")
+    low, high = map(parse_extent, bounds)
     if low.is_share is not high.is_share:
         raise ValueError(f"{text!r} mixes a duration with a percentage")
     if low.amount > high.amount:

@@ -28,6 +28,7 @@ class Draft:
         self._lines = lines
         self._seed = seed
         self._faults = occurrences(lines)
+        self._by_id = {fault.id: fault for fault in self._faults}
         self._drawn = Timetable(self._faults, stages, self._place)
         self._earliest = Timetable(self._faults, stages, earliest)
         self._latest = Timetable(self._faults, stages, latest)
@@ -51,8 +52,7 @@ class Draft:
 
     def widest(self, name: str) -> Mapping[str, Any]:
         """The parameters of a fault, each as large as chance can make it."""
-        fault = next(fault for fault in self._faults if fault.id == name)
-        return _parameters(fault, latest)
+        return _parameters(self._by_id[name], latest)
 
     def _place(self, event: str, key: str) -> float:
         return chance.place(self._seed, event, key)
@@ -90,7 +90,9 @@ class Draft:
         if last.trigger is None:
             self._check_end(fault, first, last)
         else:
-            self._check_window(fault, last, last.trigger)
+            self._check_fit(fault, last, last.trigger)
+            self._check_window(fault, last.trigger)
+            self._check_window(fault, self._drawn.slot(fault).trigger)
 
     def _check_end(self, fault: Occurrence, first: Slot, last: Slot) -> None:
         if last.latest_end_s > self._latest.run_s + _ROUNDING_S:
@@ -100,8 +102,8 @@ class Draft:
                 remedy=f"let it start earlier or last shorter{_or_less_often(fault)}",
             )
 
-    def _check_window(self, fault: Occurrence, last: Slot, trigger: Trigger) -> None:
-        """A fault that the run starts must fit, and must have a moment to start at."""
+    def _check_fit(self, fault: Occurrence, last: Slot, trigger: Trigger) -> None:
+        """A fault that the run starts must be over with the run, however late it starts."""
         if last.latest_end_s > self._latest.run_s + _ROUNDING_S:
             since = (
                 f", when {trigger.follows!r} starts as late as it may" if fault.line["at"] else ""
@@ -112,16 +114,30 @@ class Draft:
                 if since
                 else "let `until` be earlier",
             )
-        if trigger.until_s < trigger.after_s - _ROUNDING_S:
-            raise fault.line.at("until").fail(
-                f"fault {fault.id!r} has no moment to start at: not before {trigger.after_s:g} s, and not after "
+
+    def _check_window(self, fault: Occurrence, trigger: Trigger | None) -> None:
+        """It must have a moment to start at: when its condition is looked at, and can have held for so long."""
+        if trigger is None:
+            return
+        held_s = trigger.condition.for_s if trigger.condition else 0.0
+        first_s = max(trigger.after_s, held_s)
+        if trigger.until_s < first_s - _ROUNDING_S:
+            key = "when" if first_s > trigger.after_s else "until"
+            chance = f" (as seed {self._seed} has it)" if _window_is_drawn(fault) else ""
+            raise fault.line.at(key).fail(
+                f"fault {fault.id!r} has no moment to start at{chance}: not before {first_s:g} s, and not after "
                 f"{trigger.until_s:g} s",
-                remedy="let `after` be earlier, or the fault last shorter",
+                remedy="let `after` be earlier, `until` later, or the fault last shorter"
+                + _or_less_often(fault),
             )
 
     @property
     def _after_the_end(self) -> str:
         return f"after the run's end at {self._latest.run_s:g} s"
+
+
+def _window_is_drawn(fault: Occurrence) -> bool:
+    return any(fault.line[key] and fault.line[key].is_drawn for key in ("after", "until"))
 
 
 def _or_less_often(fault: Occurrence) -> str:

@@ -18,7 +18,7 @@ from flashdrill.plan.source import Node, Scalar
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 """Names of stages, faults and journeys."""
 
-_WHOLE = re.compile(r"-?(0|[1-9][0-9_]{0,17})")
+_WHOLE = re.compile(r"-?(0|[1-9](_?[0-9]){0,17})")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 

@@ -20,6 +20,7 @@ from flashdrill.errors import ConfigError
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 50
+_MERGE = "tag:yaml.org,2002:merge"
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 _KINDS = {"int": "int", "float": "float", "bool": "bool", "null": "null"}
 
@@ -175,6 +176,11 @@ class _Converter:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise here.fail("a key must be plain text")
             key = key_node.value
+            if key_node.tag == _MERGE:
+                raise here.fail(
+                    "a mapping cannot be merged into another with `<<`",
+                    remedy="write its keys out; a single value can be an alias",
+                )
             if key in entries:
                 first = f"first given in line {lines[key]}"
                 raise here.fail(f"duplicate key {key!r} ({first})", remedy="remove one of the two")

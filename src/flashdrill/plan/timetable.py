@@ -17,6 +17,8 @@ from flashdrill.plan.moments import Moment, Span
 from flashdrill.plan.occurrences import Occurrence
 from flashdrill.plan.source import did_you_mean
 
+DEEPEST = 100
+"""Faults tied to one another that may stand in the file before the ones that they are tied to."""
 Place: TypeAlias = Callable[[str, str], float]
 """Where between its bounds something is: of a fault's name and the key under which it is written."""
 
@@ -90,6 +92,11 @@ class Timetable:
             circle = " -> ".join((*above[above.index(fault.id) :], fault.id))
             key = "at" if fault.line["at"] else "after"
             raise fault.line.at(key).fail(f"the faults wait for each other: {circle}")
+        if len(above) == DEEPEST:
+            raise fault.line.at("id").fail(
+                f"{above[0]!r} is tied to {fault.id!r} by way of more than {DEEPEST - 1} faults",
+                remedy="write each fault below the one that it is tied to",
+            )
         if fault.id not in self._slots:
             resolve = self._timed if fault.line["at"] else self._conditional
             self._slots[fault.id] = resolve(fault, (*above, fault.id))

@@ -139,6 +139,7 @@ def _chaos(
         log_dir=stack.log_dir,
         seed=prepared.scenario.seed,
         until=numbers.until,
+        load_s=prepared.scenario.duration_s,
     )
 
 
