@@ -98,6 +98,8 @@ SECTIONS: dict[str, Keys] = {
         {
             "file": "file: traffic.yaml",
             "speed": "speed: 5",
+            "from": "from: 11h",
+            "until": "until: 13.5h",
             "map": 'map: {"Fetch*": browse}',
             "tail": "tail: 2s",
         },

@@ -71,6 +71,32 @@ def test_speed_and_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_a_window_counts_from_its_own_start_and_ends_before_its_end(tmp_path: Path) -> None:
+    section = "traffic: {file: traffic.yaml, from: 500ms, until: 2s, speed: 2}\n"
+    (stage,) = scenario(tmp_path, section).stages
+    assert stage.recorded == (
+        RecordedArrivals("browse", (0.0, 0.25)),
+        RecordedArrivals("order", (0.0,)),
+    )
+    assert stage.duration_s == 0.25 + 2.0
+    (rest,) = scenario(tmp_path, "traffic: {file: traffic.yaml, from: 1s}\n").stages
+    assert rest.recorded == (RecordedArrivals("browse", (0.0, 1.0)),)
+
+
+def test_windows_side_by_side_are_the_recording() -> None:
+    parts = [MODEL.window(0, 0.5), MODEL.window(0.5, 1.9), MODEL.window(1.9)]
+    assert sum(part.rows for part in parts) == MODEL.rows
+    starts_ms = (0, 500, 1900)
+    together = [
+        (start_ms + ms, label)
+        for start_ms, part in zip(starts_ms, parts, strict=True)
+        for label, offsets in part.offsets_ms.items()
+        for ms in offsets
+    ]
+    whole = [(ms, label) for label, offsets in MODEL.offsets_ms.items() for ms in offsets]
+    assert sorted(together) == sorted(whole)
+
+
 @pytest.mark.parametrize(
     ("section", "says"),
     [
@@ -78,6 +104,14 @@ def test_speed_and_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("traffic: {file: none.yaml}\n", ":8: traffic.file: no such file"),
         ("traffic: {file: traffic.yaml, speed: 0}\n", ":8: traffic.speed: 0 is out of range"),
         ("traffic: {file: traffic.yaml, sped: 2}\n", "did you mean 'speed'?"),
+        (
+            "traffic: {file: traffic.yaml, from: 2s, until: 1s}\n",
+            ":8: traffic.until: the window ends at 1s and begins at 2s",
+        ),
+        (
+            "traffic: {file: traffic.yaml, from: 3s}\n",
+            ":8: traffic.from: nobody came in this window of a recording of 2s",
+        ),
         ("traffic: {speed: 2}\n", ":8: traffic: which traffic? `file` is not given"),
     ],
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from flashdrill.model.scenario import RecordedArrivals
@@ -46,6 +47,22 @@ class TrafficModel:
             RecordedArrivals(journey, tuple(ms / 1000 / speed for ms in heapq.merge(*lists)))
             for journey, lists in by_journey.items()
         )
+
+    def window(self, start_s: float, end_s: float | None = None) -> TrafficModel:
+        """The arrivals from `start_s` on and before `end_s`, seconds since the first; they count from `start_s`.
+
+        Labels without any are left out; `first_at` and `skipped` stay those of the whole recording.
+        """
+        start_ms = round(start_s * 1000)
+        end_ms = math.inf if end_s is None else round(end_s * 1000)
+        kept = {
+            label: tuple(ms - start_ms for ms in offsets if start_ms <= ms < end_ms)
+            for label, offsets in self.offsets_ms.items()
+        }
+        kept = {label: offsets for label, offsets in kept.items() if offsets}
+        last_ms = max((offsets[-1] for offsets in kept.values()), default=0)
+        rows = sum(map(len, kept.values()))
+        return replace(self, rows=rows, duration_s=last_ms / 1000, offsets_ms=kept)
 
     def journeys(self) -> dict[str, int]:
         """How many arrivals each journey has, the most frequent first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flashdrill.errors import ConfigError
 from flashdrill.model.scenario import Stage
 from flashdrill.model.traffic import TrafficModel, journey_of
+from flashdrill.plan.quantities import format_duration
 from flashdrill.plan.shapes import DURATION, NAME, FilePath, Mapped, Number, Text
 from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.traffic import read_traffic
@@ -19,6 +20,10 @@ TRAFFIC_USE = Table(
         "speed": Field(
             Number(0.01, 1000, is_whole=False), "how many times as fast as recorded", default=1.0
         ),
+        "from": Field(
+            DURATION, "where the replay begins, since the recording's first arrival", default=0.0
+        ),
+        "until": Field(DURATION, "where it ends, also since then; without it, with the recording"),
         "map": Field(
             Mapped(Text(NAME, "the name of a journey")),
             "label, or pattern such as 'Fetch*': its journey; goes before the file's own",
@@ -30,7 +35,7 @@ TRAFFIC_USE = Table(
 
 
 def recorded_stage(entry: Entry) -> Stage:
-    """One stage, `recorded`, with every arrival of the traffic model. Raises ConfigError."""
+    """One stage, `recorded`, with every arrival of the traffic model, or of a window of it. Raises ConfigError."""
     if entry["file"] is None:
         raise entry.node.fail(
             "which traffic? `file` is not given",
@@ -38,7 +43,7 @@ def recorded_stage(entry: Entry) -> Stage:
         )
     model = read_traffic(entry["file"])
     _refuse_idle_patterns(entry, model)
-    recorded = model.recorded(speed=entry["speed"], operations=entry["map"])
+    recorded = _window(entry, model).recorded(speed=entry["speed"], operations=entry["map"])
     last_s = max(arrivals.times_s[-1] for arrivals in recorded)
     return Stage(STAGE_NAME, 0.0, _at_least_a_moment(last_s + entry["tail"]), recorded=recorded)
 
@@ -46,6 +51,25 @@ def recorded_stage(entry: Entry) -> Stage:
 def stage_without_traffic(entry: Entry) -> Stage:
     """What stands for the recording when a scenario is only checked: a stage without arrivals."""
     return Stage(STAGE_NAME, 0.0, _at_least_a_moment(entry["tail"]))
+
+
+def _window(entry: Entry, model: TrafficModel) -> TrafficModel:
+    """The part of the recording that the section asks for. Raises ConfigError when nothing came in it."""
+    start_s, end_s = entry["from"], entry["until"]
+    if end_s is None and not start_s:
+        return model
+    if end_s is not None and end_s <= start_s:
+        raise entry.at("until").fail(
+            f"the window ends at {format_duration(end_s)} and begins at {format_duration(start_s)}",
+            remedy="let `until` be after `from`",
+        )
+    window = model.window(start_s, end_s)
+    if not window.rows:
+        whole = format_duration(model.duration_s)
+        raise entry.at("from").fail(
+            f"nobody came in this window of a recording of {whole}", remedy="take another"
+        )
+    return window
 
 
 def _at_least_a_moment(duration_s: float) -> float:
