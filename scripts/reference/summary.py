@@ -17,6 +17,7 @@ TITLES = {
     "OperationStats": "load.operations",
     "Percentiles": "Percentiles",
     "ErrorKind": "load.errors",
+    "ClosedLoop": "load.closed_loop",
     "SlowOperation": "load.slowest",
     "AttemptTimes": "load.slowest.attempts",
     "RunStage": "stages",

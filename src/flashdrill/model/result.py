@@ -109,6 +109,28 @@ class OperationStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedLoop:
+    """What `users` who wait for their answers would have told of a kind of operation in a stage: a model.
+
+    `response` (done - due) is of all that were sent, `closed` (done - sent) of those that they would have sent.
+    """
+
+    stage: str
+    operation: str
+    users: int
+    response: Percentiles
+    closed: Percentiles
+
+    def pairs(self) -> dict[str, tuple[float, float]]:
+        """p99 and p95: (open, closed), seconds."""
+        both = {
+            "p99": (self.response.p99, self.closed.p99),
+            "p95": (self.response.p95, self.closed.p95),
+        }
+        return {k: (a, b) for k, (a, b) in both.items() if a is not None and b is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceUse:
     """A resource's effective utilisation over a stretch of the run.
 
@@ -182,3 +204,4 @@ class RunResult:
     slowest: tuple[SlowOperation, ...] = ()  # slowest first
     steady_state: tuple[SteadyResult, ...] = ()  # one for each condition
     aborted: Aborted | None = None
+    closed_loop: tuple[ClosedLoop, ...] = ()  # where a closed loop would have told something else

@@ -14,6 +14,7 @@ from flashdrill.analysis import recovery
 from flashdrill.analysis.attribution import CpuShares, attribute
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.catalogue import load_catalogue
+from flashdrill.analysis.closed_loop import closed_loops
 from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
@@ -89,6 +90,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         slowest=slowest(ops, in_force, trace.t0_ns),
         steady_state=steady,
         aborted=aborted,
+        closed_loop=closed_loops(ops, validity, {s.name: s.duration_s for s in scenario.stages}),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flashdrill.model.result import RunResult
+from flashdrill.report.closed_loop import closed_loop
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.steady_state import after, before, during, moment
@@ -27,6 +28,9 @@ def lines(result: RunResult) -> Iterator[str]:
     yield ""
     yield f"**Bottleneck:** {plain(result.bottleneck.sentence)}"
     yield ""
+    if words := closed_loop(result):
+        yield f"**Coordinated omission:** {plain(words)}"
+        yield ""
     yield from _invariants(result)
     yield from _steady(result)
     yield from _faults(result)

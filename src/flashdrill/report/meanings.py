@@ -71,6 +71,8 @@ _LOAD: Mapping[str, Meanings] = {
         "over every kind (`kind` is `all`)",
         "errors": "the ways in which operations were not fulfilled, most answers first",
         "slowest": "the slowest operations taken apart, slowest first",
+        "closed_loop": "operations of which a closed loop, such as plain Locust's users, would have told something "
+        "else (p95 or p99 under a half, and 10 ms less), the worst first; empty: none",
     },
     "Generator": {
         "event": "`done` when the crowd came to its end",
@@ -104,6 +106,13 @@ _LOAD: Mapping[str, Meanings] = {
         "response": "from when they were due to the answer: what customers felt",
         "service": "from when they were sent to the answer",
         "lateness": "from when they were due to when they were sent: the generator's own delay",
+    },
+    "ClosedLoop": {
+        "stage": "the stage",
+        "operation": "the kind of operation",
+        "users": "how many users who wait for their answers keep this rate, at the median service time; a model",
+        "response": "as in `load.operations`",
+        "closed": "from when they were sent to the answer, of those operations that so many users would have sent",
     },
     "Percentiles": {
         "count": "how many operations they are of",

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flashdrill.model.result import OperationStats
+from flashdrill.model.result import ClosedLoop, OperationStats
 from flashdrill.model.trouble import ErrorKind, SlowOperation
 
 
@@ -70,6 +70,7 @@ class Load(msgspec.Struct, frozen=True):
     scheduled: int = 0
     attempts_by_status: Mapping[str, int] = {}
     generator: Mapping[str, Any] = {}
+    closed_loop: tuple[ClosedLoop, ...] = ()
 
 
 class FinalReads(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ def summarise(result: RunResult) -> Summary:
             "operations": [msgspec.to_builtins(o) for o in result.operations],
             "errors": [msgspec.to_builtins(e) for e in result.errors],
             "slowest": [msgspec.to_builtins(o) for o in result.slowest],
+            "closed_loop": [msgspec.to_builtins(c) for c in result.closed_loop],
         },
         stages=result.stages,
         faults=result.faults,

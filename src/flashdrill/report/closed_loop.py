@@ -1,0 +1,41 @@
+"""What plain Locust would have shown, in words; nothing where it would have shown much the same."""
+
+from __future__ import annotations
+
+from flashdrill.model.result import ClosedLoop, RunResult
+from flashdrill.report.wording import count, seconds
+
+
+def closed_loop(result: RunResult) -> str:
+    """A few sentences on the operation that a closed loop is most wrong about, or empty."""
+    if not result.closed_loop:
+        return ""
+    worst, *others = result.closed_loop
+    more = f" {_others(others)}" if others else ""
+    return f"{_said(worst)} {_why(worst)}{more}"
+
+
+def _said(loop: ClosedLoop) -> str:
+    pairs = loop.pairs()
+    name = max(pairs, key=lambda share: pairs[share][0] / max(pairs[share][1], 1e-9))
+    felt_s, told_s = pairs[name]
+    return (
+        f"{name} of {loop.operation} in {loop.stage} is {seconds(felt_s)}, from when each was due. "
+        f"Plain Locust would have shown about {seconds(told_s)}."
+    )
+
+
+def _why(loop: ClosedLoop) -> str:
+    users = f"{count(loop.users)} user{'s' if loop.users > 1 else ''}"
+    skipped = loop.response.count - loop.closed.count
+    return (
+        f"Its users wait for their answer before they come again: {users} would have kept this rate, and sent "
+        f"{count(loop.closed.count)} of {count(loop.response.count)} operations, but not the {count(skipped)} that "
+        "were due while all of them waited. The times are measured; which operations they would have sent is a model."
+    )
+
+
+def _others(others: list[ClosedLoop]) -> str:
+    names = ", ".join(f"{loop.operation} in {loop.stage}" for loop in others[:3])
+    rest = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"The same holds for {names}{rest}."
