@@ -10,7 +10,7 @@ from flashdrill.load import child
 from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.scenario import Scenario
 from flashdrill.rehearsal.folder import RunFolder
-from flashdrill.stack.embedded import Stack
+from flashdrill.rehearsal.system import Host
 
 LEAD_S = 1.0
 """Between the start signal and the first arrival: the child polls for the signal."""
@@ -19,22 +19,22 @@ LEAD_S = 1.0
 class Crowd:
     """One load process, a child of the stack's guardian."""
 
-    def __init__(self, scenario: Scenario, stack: Stack, folder: RunFolder) -> None:
-        self._stack = stack
+    def __init__(self, scenario: Scenario, host: Host, folder: RunFolder) -> None:
+        self._host = host
         self._spec_path = folder.crowd
         self._log = folder.logs / "crowd.log"
         self._spec = CrowdSpec.from_scenario(
             scenario,
-            base_url=stack.backend_url,
-            payment_url=stack.payment_url,
-            hmac_secret=stack.hmac_secret,
+            base_url=host.backend_url,
+            payment_url=host.payment_url,
+            hmac_secret=host.hmac_secret,
             folder=folder.path,
         )
 
     async def prepare(self) -> None:
         """Start the process and wait until it could begin."""
         write_spec(self._spec, self._spec_path)
-        await self._stack.spawn(
+        await self._host.spawn(
             "crowd",
             child.command(self._spec_path),
             env=child.environment(self._spec_path),
@@ -56,7 +56,7 @@ class Crowd:
     async def stop(self) -> None:
         """End its arrivals and let it write what it has; nothing happens when it is done already."""
         if self._is_alive():
-            await self._stack.stop("crowd", timeout_s=5.0)
+            await self._host.stop("crowd", timeout_s=5.0)
 
     def forget_secret(self) -> None:
         """Remove the specification, which holds the run's signing secret."""
@@ -71,4 +71,4 @@ class Crowd:
         return self._spec_path.parent / self._spec.start_path
 
     def _is_alive(self) -> bool:
-        return self._stack.is_running("crowd")
+        return self._host.is_running("crowd")

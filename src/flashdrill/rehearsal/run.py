@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.interruption import interruptible
 from flashdrill.rehearsal.journals import journal_of_run
 from flashdrill.rehearsal.prepare import Prepared
-from flashdrill.rehearsal.settle import settle
+from flashdrill.rehearsal.reference_system import reference_system
 from flashdrill.rehearsal.storm import storm
+from flashdrill.rehearsal.system import Host, System
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import Finished, Watcher
-from flashdrill.stack.embedded import Stack, StackSpec, open_stack
 
 DEFECTS = "harness.log"
 
@@ -91,42 +92,28 @@ def _defect(error: BaseException, folder: RunFolder) -> str:
 async def _run(
     prepared: Prepared, folder: RunFolder, journal: Journal, trace: Trace, watcher: Watcher
 ) -> None:
-    watcher.phase("bringing the stack up")
-    async with open_stack(_specification(prepared, folder, journal), watcher.server_ready) as stack:
-        trace.environment = {**trace.environment, **stack.environment()}
-        await storm(prepared, folder, journal, stack, trace, watcher)
-        await settle(prepared, stack, trace, watcher)
-        watcher.phase("taking the stack down")
-        await _give_back(stack, trace)
+    async with _place(prepared, folder, journal, watcher) as system:
+        trace.environment = {**trace.environment, **system.host.environment()}
+        await storm(prepared, folder, journal, system, trace, watcher)
+        await system.settle(trace, watcher)
+        await _give_back(system.host, trace)
 
 
-async def _give_back(stack: Stack, trace: Trace) -> None:
+def _place(
+    prepared: Prepared, folder: RunFolder, journal: Journal, watcher: Watcher
+) -> AbstractAsyncContextManager[System]:
+    """Where the run takes place."""
+    return reference_system(prepared, folder, journal, watcher)
+
+
+async def _give_back(host: Host, trace: Trace) -> None:
     """Leave somebody else's Toxiproxy as it was found, or say what is different."""
     try:
         trace.problems += [
-            f"Toxiproxy is not as it was found: {what}" for what in await stack.give_back()
+            f"Toxiproxy is not as it was found: {what}" for what in await host.give_back()
         ]
     except ToxiproxyError as error:
         trace.problems.append(f"Toxiproxy could not be given back: {error}")
-
-
-def _specification(prepared: Prepared, folder: RunFolder, journal: Journal) -> StackSpec:
-    scenario = prepared.scenario
-    return StackSpec(
-        state_dir=folder.path / "stack",
-        log_dir=folder.logs,
-        journal=journal.path,
-        backend_settings={"time_scale": scenario.time_scale, **scenario.backend},
-        world={
-            "users": scenario.world.users,
-            "products": [
-                {"sku": p.sku, "price_cents": p.price_cents, "stock": p.stock}
-                for p in scenario.world.products
-            ],
-        },
-        toxiproxy=prepared.order.toxiproxy,
-        provisions=prepared.provisions,
-    )
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -10,19 +10,16 @@ from typing import Any
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
 from flashdrill.model.journal import Journal
-from flashdrill.observe.sampler import Samplers
 from flashdrill.observe.samples import SampleTable
-from flashdrill.rehearsal import rig
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.live_numbers import LiveNumbers
 from flashdrill.rehearsal.lookout import Lookout
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.service import service_now
-from flashdrill.rehearsal.topology import SHARDS, targets
+from flashdrill.rehearsal.system import Host, System
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import LiveSecond, Watcher
-from flashdrill.stack.embedded import Stack
 
 HEAL_TIMEOUT_S = 60.0
 """After the load: for faults still in force to be healed and the healing to be verified."""
@@ -32,7 +29,7 @@ async def storm(
     prepared: Prepared,
     folder: RunFolder,
     journal: Journal,
-    stack: Stack,
+    system: System,
     trace: Trace,
     watcher: Watcher,
 ) -> None:
@@ -41,11 +38,11 @@ async def storm(
     Raises InconclusiveError when the crowd dies or falls silent, StackError when it cannot start.
     """
     watcher.phase("starting the crowd")
-    crowd = Crowd(prepared.scenario, stack, folder)
+    crowd = Crowd(prepared.scenario, system.host, folder)
     numbers = LiveNumbers(prepared.scenario.duration_s)
     lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
-    chaos = _chaos(prepared, stack, journal, trace, watcher, numbers)
-    samplers = _samplers(stack)
+    chaos = _chaos(prepared, system, journal, trace, watcher, numbers)
+    samplers = system.samplers
     try:
         await crowd.prepare()
         crowd.forget_secret()
@@ -53,7 +50,7 @@ async def storm(
         watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
         async with asyncio.TaskGroup() as group:
             group.create_task(samplers.run())
-            watching = group.create_task(rig.watch(stack, trace))
+            watching = group.create_task(system.watch(trace))
             try:
                 ears = _Ears(prepared, chaos, samplers.table, trace, watcher, numbers, lookout)
                 await _load_under_faults(crowd, chaos, trace, ears, lookout, watcher)
@@ -63,7 +60,7 @@ async def storm(
     finally:
         trace.load_ended_ns = time.monotonic_ns()
         trace.samples = samplers.table
-        await asyncio.shield(_leave(crowd, chaos, stack))
+        await asyncio.shield(_leave(crowd, chaos, system.host))
         trace.faults = chaos.records()
 
 
@@ -108,16 +105,16 @@ async def _end_early(
         group.create_task(crowd.stop())
 
 
-async def _leave(crowd: Crowd, chaos: Chaos, stack: Stack) -> None:
+async def _leave(crowd: Crowd, chaos: Chaos, host: Host) -> None:
     """Whatever ended the load: nothing of it stays in force."""
     await chaos.heal_all()
-    if stack.is_running("crowd"):
+    if host.is_running("crowd"):
         await crowd.stop()
 
 
 def _chaos(
     prepared: Prepared,
-    stack: Stack,
+    system: System,
     journal: Journal,
     trace: Trace,
     watcher: Watcher,
@@ -127,30 +124,20 @@ def _chaos(
         trace.fault_events.append(event)
         watcher.fault(event)
 
+    host = system.host
     return Chaos(
         prepared.plan,
         kinds=prepared.kinds,
-        targets={**targets(stack), **prepared.adopted},
-        toxiproxy_url=stack.toxiproxy_url,
-        processes=stack,
+        targets=system.targets,
+        toxiproxy_url=host.toxiproxy_url,
+        processes=host,
         journal=journal,
         on_event=told,
-        edge=Edge(stack.edge_url) if stack.edge_url else None,
-        log_dir=stack.log_dir,
+        edge=Edge(host.edge_url) if host.edge_url else None,
+        log_dir=host.log_dir,
         seed=prepared.scenario.seed,
         until=numbers.until,
         load_s=prepared.scenario.duration_s,
-    )
-
-
-def _samplers(stack: Stack) -> Samplers:
-    return Samplers(
-        urls={"backend": stack.metrics_url},
-        pids=lambda: {
-            name: stack.pid(name) for name in stack.process_names if stack.is_running(name)
-        },
-        dsns={f"shard{number}": stack.dsn(number) for number in range(SHARDS)},
-        redis=stack.direct["redis"],
     )
 
 

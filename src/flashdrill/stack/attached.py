@@ -22,9 +22,10 @@ from flashdrill.stack.postgres import dsn
 from flashdrill.stack.probes import probe_of, wait_until_ready
 from flashdrill.stack.provisions import Provisions
 from flashdrill.stack.services import proxies
-from flashdrill.stack.stack import READY_TIMEOUT_S, STOP_TIMEOUT_S, ProxyAddress
+from flashdrill.stack.stack import READY_TIMEOUT_S, ProxyAddress
 from flashdrill.stack.tied import tied
 from flashdrill.stack.up import SOCKET, read_state
+from flashdrill.stack.wards import STOP_TIMEOUT_S
 
 CONNECT_TIMEOUT_S = 5.0
 HELPER_END_TIMEOUT_S = 5.0

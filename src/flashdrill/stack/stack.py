@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flashdrill.errors import StackError, ToxiproxyError
+from flashdrill.errors import ToxiproxyError
 from flashdrill.stack import postgres
 from flashdrill.stack.backend import Backend
-from flashdrill.stack.control import Command, Guardian, environment_of
 from flashdrill.stack.folders import discard
 from flashdrill.stack.ports import HOST
 from flashdrill.stack.probes import probe_of, remedy, wait_until_ready
 from flashdrill.stack.services import METRICS_PATH
+from flashdrill.stack.wards import STOP_TIMEOUT_S, Wards
 from flashdrill.toxiproxy.client import Toxiproxy
 from flashdrill.toxiproxy.guest import Guest
 
 READY_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
 
 Address = tuple[str, int]
 
@@ -48,15 +47,13 @@ class ProxyAddress:
         return self.edge or self.listen
 
 
-@dataclass(slots=True)
-class Stack:
+@dataclass(slots=True, kw_only=True)
+class Stack(Wards):
     """The embedded stack. Opened by `embedded.open_stack`; names of processes: shard0.., redis, toxiproxy, backend."""
 
     state_dir: Path
-    log_dir: Path
     ports: Mapping[str, int]
     proxies: dict[str, ProxyAddress]
-    guardian: Guardian
     service: Backend
     hmac_secret: str = field(repr=False)
     events_path: Path
@@ -68,7 +65,6 @@ class Stack:
         None  # on somebody else's Toxiproxy server; None: it is a process of the stack
     )
     versions: dict[str, Any] = field(default_factory=dict)
-    _commands: dict[str, Command] = field(default_factory=dict, repr=False)
 
     # -- addresses ---------------------------------------------------------------------------
 
@@ -130,70 +126,18 @@ class Stack:
 
     # -- processes ---------------------------------------------------------------------------
 
-    @property
-    def process_names(self) -> tuple[str, ...]:
-        """Every process that was ever started in this stack."""
-        return tuple(self._commands)
-
-    async def run(self, command: Command) -> int:
-        """Start a process and remember how; its pid."""
-        self._commands[command.name] = command
-        return await self.guardian.spawn(command)
-
-    async def spawn(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> int:
-        """Start a process under the guardian, `env` on top of this process's environment; its pid."""
-        return await self.run(Command(name, tuple(argv), log, environment_of(env), cwd=Path.cwd()))
-
-    async def spawn_helper(self, name: str, argv: Sequence[str]) -> int:
-        """Start a process that belongs to a fault; its pid."""
-        return await self.spawn(name, argv, {}, self.log_dir / f"{name}.log")
-
-    def respawning(self, name: str) -> dict[str, object]:
-        """Nothing: the guardian and every server die with the harness."""
-        return {"type": "none"}
-
-    def signalling(self, name: str, signum: int) -> dict[str, object]:
-        """Nothing, for the same reason."""
-        return {"type": "none"}
-
     async def start(self, name: str) -> int:
         """Start a known process again, as it was started first; its pid. It may not be ready yet."""
-        if name not in self._commands:
-            raise StackError(f"the stack has no process {name}")
-        pid = await self.guardian.spawn(self._commands[name])
+        pid = await Wards.start(self, name)  # super() does not know a class with slots
         if name == "toxiproxy":
             await self.wait_ready(name)
             await self.populate()
         return pid
 
-    async def kill(self, name: str) -> None:
-        """SIGKILL a process and all below it; returns when it is gone."""
-        await self.guardian.kill(name)
-
-    async def stop(self, name: str, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """SIGTERM, and SIGKILL after `timeout_s`; the exit status (negative: the signal)."""
-        return await self.guardian.stop(name, timeout_s)
-
     async def stop_backend(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Drain and stop the service, for final reads; nothing happens when it is down already."""
         if self.is_running("backend"):
             await self.stop("backend", timeout_s)
-
-    async def signal(self, name: str, signum: int) -> None:
-        """Send a signal to one process."""
-        await self.guardian.signal(name, signum)
-
-    async def wait_exit(self, name: str, timeout_s: float) -> int:
-        """The exit status of a process when it ends; StackError after `timeout_s`."""
-        return await self.guardian.wait_exit(name, timeout_s)
-
-    def pid(self, name: str) -> int:
-        """The pid of a process that runs; StackError when it does not."""
-        return self.guardian.pid(name)
-
-    def is_running(self, name: str) -> bool:
-        """Whether the process runs."""
-        return self.guardian.is_running(name)
 
     async def wait_ready(self, name: str, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Return when the server answers, asked past the proxies; StackError when it died or is too slow."""
