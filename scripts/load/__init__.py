@@ -1,1 +1,1 @@
-"""What `scripts/bench_load.py` is made of."""
+"""What `scripts/bench_load.py` and `scripts/stall.py` are made of."""
