@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load stall clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load stall replay-exact clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-load: $(STAMP)  ## Measure what a request costs the generator, beside Fast
 
 stall: $(STAMP)  ## Stop a server for 2 s under load: our percentiles, the analytic ones, plain Locust's; ends in one line of JSON.
 	@$(BIN)/python -m scripts.stall
+
+replay-exact: $(STAMP)  ## Replay FILES="access.log results.jtl" at 50 times speed and count against them; ends in one line of JSON.
+	@$(BIN)/python -m scripts.replay_exact $(FILES)
 
 toxiproxy-clients: $(STAMP)  ## Run other people's Toxiproxy clients against the embedded server and the real one.
 	@$(BIN)/python -m scripts.toxiproxy_clients

@@ -26,6 +26,7 @@ from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.op import NOT_SENT, Op, Outcome
 from flashdrill.model.scenario import Limits, Product, Stage, World
+from flashdrill.model.traffic import TrafficModel
 from tests.services.load_shop import SECRET, Shop, problem, reset
 from tests.unit.crowds import steady
 
@@ -138,6 +139,27 @@ async def test_arrivals_are_those_of_the_schedule_at_their_times(tmp_path: Path)
     assert (done["due"], done["crowd_errors"], done["interrupted"]) == (len(planned), 0, False)
     assert done["sent"] == len(ops) == sum(shop.requests.values())
     assert done["connection_waits"] == 0
+
+
+async def test_a_recording_comes_at_its_own_times_to_the_nanosecond(tmp_path: Path) -> None:
+    """40 s of a recording at 50 times speed."""
+    offsets_ms = tuple(n * n // 10 % 40_000 for n in range(200))
+    model = TrafficModel(
+        source="a recording",
+        rows=len(offsets_ms),
+        first_at="2026-01-01T00:00:00Z",
+        duration_s=max(offsets_ms) / 1000,
+        offsets_ms={"GET /": tuple(sorted(offsets_ms))},
+        operations={"GET /": "order"},
+    )
+    stage = Stage("recorded", 0, 1.0, recorded=model.recorded(speed=50))
+    async with Shop().serving() as shop, crowd(shop, tmp_path, stage) as running:
+        t0_ns = await running.begin()
+        done = await running.finish()
+        arrived = [op for op in running.ops() if op.is_arrival]
+    assert sorted(op.due_ns - t0_ns for op in arrived) == sorted(ms * 20_000 for ms in offsets_ms)
+    assert all(op.sent_ns != NOT_SENT for op in arrived)
+    assert done["due"] == len(offsets_ms)
 
 
 async def test_every_part_of_the_sale_is_played_and_told_to_the_checkers(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_labels_are_cut_and_what_varies_is_a_star(tmp_path: Path) -> None:
         "/a/0f8fad5b-d9cb-469f-a165-70867728950e/b",
         "/a/x/b",
         "http://h/a/5/b?q#f",
+        "/a/x/b//http://h/c",
     )
     lines = [line(n, f"GET {target} HTTP/1.1") for n, target in enumerate(targets)]
     labels = [set(import_access_log(log(tmp_path, *lines), depth=d).offsets_ms) for d in range(4)]

@@ -233,7 +233,7 @@ def _seconds(value: Any) -> float:
 def _label(method: str, target: str, depth: int) -> str:
     """Such as `GET /orders/*`: without the query, with what varies as `*`."""
     path = target.partition("?")[0].partition("#")[0]
-    if "://" in path:
+    if "://" in path and not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     parts = [part for part in path.split("/") if part]
     kept = ["*" if _VARIABLE.fullmatch(part) else part for part in parts[:depth]]

@@ -1,0 +1,1 @@
+"""What `scripts/replay_exact.py` is made of."""
