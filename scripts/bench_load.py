@@ -5,8 +5,9 @@ make bench-load
 Each sends the same order by POST to a server that answers at once, and (but for wrk) parses the JSON of the answer.
 They take turns, several rounds of it, so that a busy moment of the machine meets all of them; what is printed are
 medians over the rounds, in brackets the lowest and the highest. CPU is that of the sending process alone, user and
-system. Ours is an open model at a given rate, the others send as fast as they can on 32 connections. One that is not
-installed is said. The last line is one JSON object.
+system. The others send as fast as they can on 32 connections, so that they never sleep; ours is an open model, at a
+rate that keeps its core busy too (--rate sets another). The server has a core of its own where there are two. One that
+is not installed is said. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +39,10 @@ PARTS = ROOT / "scripts" / "load"
 HOST = "127.0.0.1"
 CONNECTIONS = 32
 LEAD_S = 0.3
+BUSY, KEPT_UP = 0.8, 0.95
+FIRST_RATE, STEPS, STEP_S = 6000.0, 6, 2.0
 TIMEOUT_S = 120.0
+PLACES = os.pathsep.join([os.environ.get("PATH", ""), str(Path.home() / "go" / "bin")])
 OURS, FAST, WRK, K6 = "flashdrill", "Locust FastHttpUser", "wrk", "k6"
 
 
@@ -60,14 +65,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each contender in a round")
-    parser.add_argument("--rate", type=float, default=5000.0, help="of our engine, a second")
+    parser.add_argument(
+        "--rate", type=float, help="of our engine, a second; without it, one that keeps a core busy"
+    )
     options = parser.parse_args()
-    contenders = dict(_contenders(options.seconds, options.rate))
-    found: dict[str, list[Used]] = {name: [] for name in contenders}
     with _null_server() as port:
+        url = f"http://{HOST}:{port}"
+        rate = options.rate or _busy_rate(url)
+        contenders = dict(_contenders(options.seconds, rate))
+        found: dict[str, list[Used]] = {name: [] for name in contenders}
         for _ in range(options.rounds):
             for name, run in contenders.items():
-                found[name].append(run(f"http://{HOST}:{port}"))
+                found[name].append(run(url))
+    options.rate = rate
     _print(found, options)
     return 0
 
@@ -76,10 +86,22 @@ def _contenders(seconds: float, rate: float) -> Iterator[tuple[str, Callable[[st
     yield OURS, lambda url: _ours(url, seconds, rate)
     yield FAST, lambda url: _fast(url, seconds)
     for name, run in ((WRK, _wrk), (K6, _k6)):
-        if shutil.which(name):
-            yield name, lambda url, run=run: run(url, seconds)  # type: ignore[misc]
+        if program := shutil.which(name, path=PLACES):
+            yield name, partial(run, program, seconds)
         else:
-            print(f"{name} is not on the PATH: left out")
+            print(f"{name} is not installed: left out")
+
+
+def _busy_rate(url: str) -> float:
+    """A rate that keeps a core busy, found step by step: a request costs more where there is time to sleep."""
+    rate = FIRST_RATE
+    for _ in range(STEPS):
+        used = _ours(url, STEP_S, rate)
+        done = used.requests / used.wall_s
+        if used.cpu_s / used.wall_s > BUSY or done < KEPT_UP * rate:
+            return done
+        rate *= 1.4
+    return rate
 
 
 def _ours(url: str, seconds: float, rate: float) -> Used:
@@ -96,7 +118,7 @@ def _ours(url: str, seconds: float, rate: float) -> Used:
             stages=(stage,),
             world=World(10_000, (Product("hot-1", 1999, 1_000_000, 1.0),)),
             seed=1,
-            ops_path=str(folder / "ops.arrows"),
+            ops_path=str(folder / "ops.record"),
             live_path=str(folder / "live.jsonl"),
             start_path=str(folder / "start.json"),
             limits=Limits(in_flight=512),
@@ -130,7 +152,7 @@ async def _conduct(spec: CrowdSpec, folder: Path) -> Used:
 def _told(lines: list[dict[str, float]]) -> Used:
     """What the crowd says of its whole seconds but the first: it has its connections then."""
     done = lines[-1]
-    if done["ok"] != done["due"] or not done["due"]:
+    if done["ok"] != done["sent"] or not done["sent"]:
         raise SystemExit(f"the crowd was not answered as it should be: {lines}")
     whole = [
         (line, line["t_s"] - before["t_s"])
@@ -149,15 +171,15 @@ def _fast(url: str, seconds: float) -> Used:
     return Used(**used)
 
 
-def _wrk(url: str, seconds: float) -> Used:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(PARTS / "post.lua")]
+def _wrk(program: str, seconds: float, url: str) -> Used:
+    command = [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(PARTS / "post.lua")]
     output, used = _run([*command, url])
     words = output.split()
     return Used(int(words[words.index("requests") - 1]), used.cpu_s, used.wall_s)
 
 
-def _k6(url: str, seconds: float) -> Used:
-    command = ["k6", "run", "--quiet", "--vus", str(CONNECTIONS), "--duration", f"{seconds:g}s"]
+def _k6(program: str, seconds: float, url: str) -> Used:
+    command = [program, "run", "--quiet", "--vus", str(CONNECTIONS), "--duration", f"{seconds:g}s"]
     with tempfile.NamedTemporaryFile(suffix=".json") as summary:
         options = ["--no-usage-report", "--summary-export", summary.name, "-e", f"URL={url}"]
         _, used = _run([*command, *options, str(PARTS / "order.js")])
@@ -196,12 +218,21 @@ def _null_server() -> Iterator[int]:
     command = [sys.executable, "-m", "scripts.load.null_server", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
+            _divide_cores(process.pid)
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
                 raise SystemExit("the server did not come up")
             yield port
         finally:
             process.kill()
+
+
+def _divide_cores(server: int) -> None:
+    """The last one for the server, the others for this process and those that it will start."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(server, cores[-1:])
+        os.sched_setaffinity(0, cores[:-1])
 
 
 def _print(found: dict[str, list[Used]], options: argparse.Namespace) -> None:

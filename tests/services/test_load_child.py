@@ -93,7 +93,7 @@ async def crowd(
             "stages": stages,
             "world": WORLD,
             "seed": 11,
-            "ops_path": str(folder / "ops.arrows"),
+            "ops_path": str(folder / "ops.record"),
             "live_path": str(folder / "live.jsonl"),
             "start_path": str(folder / "start.json"),
             "parameters": QUICK,

@@ -18,6 +18,7 @@ from trustme import CA
 from flashdrill.errors import ConfigError
 from flashdrill.load.exchange import Reply, Request
 from flashdrill.load.http import MAX_ANSWER_BYTES, Wire
+from flashdrill.model.op import NEVER
 
 pytestmark = pytest.mark.services
 
@@ -171,6 +172,21 @@ def test_a_connection_that_timed_out_is_never_used_again() -> None:
         assert peer.connections == 2
         gevent.sleep(0)
     assert peer.closed >= 1
+
+
+def test_the_first_byte_is_timed_apart_from_the_last() -> None:
+    def haltingly(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            sock.sendall(ANSWER[:20])
+            gevent.sleep(0.1)
+            sock.sendall(ANSWER[20:])
+
+    with wired(haltingly) as (wire, _):
+        reply = ask(wire)
+        assert reply.sent_ns < reply.first_ns <= reply.done_ns - 90_000_000
+    with wired(lambda sock, peer: peer.hear(sock)) as (wire, _):
+        silent = ask(wire)
+        assert (silent.failure, silent.first_ns) == ("connection_lost", NEVER)
 
 
 def test_a_trickle_does_not_outlast_the_timeout() -> None:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
-from flashdrill.load.record import Recorder, read_stream
-from flashdrill.model.history import OPS_SCHEMA, ops_from_table
-from flashdrill.model.op import Attempt, Op, Outcome
+from flashdrill.load.record import MAGIC, NotAHistoryError, Recorder, read_stream, to_parquet
+from flashdrill.model.history import OPS_SCHEMA, ops_from_table, read_ops
+from flashdrill.model.op import NOT_SENT, Attempt, Op, Outcome
 
 
 def op(number: int) -> Op:
@@ -32,17 +32,16 @@ def op(number: int) -> Op:
 
 
 def test_operations_come_back_as_they_were(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "ops.arrows", batch_ops=4)
-    recorder.warm_up()
+    recorder = Recorder(tmp_path / "ops.record", batch_ops=4)
     for number in range(10):
         recorder.add(op(number))
     recorder.close()
     recorder.close()
-    assert list(ops_from_table(read_stream(tmp_path / "ops.arrows"))) == [op(n) for n in range(10)]
+    assert list(ops_from_table(read_stream(tmp_path / "ops.record"))) == [op(n) for n in range(10)]
 
 
 def test_what_was_flushed_is_readable_while_it_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "ops.arrows"
+    path = tmp_path / "ops.record"
     recorder = Recorder(path)
     assert read_stream(path).num_rows == 0
     recorder.add(op(1))
@@ -53,7 +52,7 @@ def test_what_was_flushed_is_readable_while_it_goes_on(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded_by_the_batch(tmp_path: Path) -> None:
-    path = tmp_path / "ops.arrows"
+    path = tmp_path / "ops.record"
     recorder = Recorder(path, batch_ops=3)
     for number in range(7):
         recorder.add(op(number))
@@ -62,7 +61,7 @@ def test_memory_is_bounded_by_the_batch(tmp_path: Path) -> None:
 
 
 def test_a_torn_tail_costs_at_most_the_last_batch(tmp_path: Path) -> None:
-    path = tmp_path / "ops.arrows"
+    path = tmp_path / "ops.record"
     recorder = Recorder(path, batch_ops=2)
     for number in range(6):
         recorder.add(op(number))
@@ -78,15 +77,40 @@ def test_a_torn_tail_costs_at_most_the_last_batch(tmp_path: Path) -> None:
     assert read_stream(path).num_rows == 6
 
 
-def test_another_table_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.arrows"
-    table = pa.table({"a": [1]})
-    with path.open("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
-        writer.write_table(table)
-    with pytest.raises(pa.ArrowInvalid, match="not a history"):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"something else", "not a history"), (MAGIC + b"\x02\0\0\0\xff\xff", "damaged")],
+)
+def test_something_else_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "other.record"
+    path.write_bytes(content)
+    with pytest.raises(NotAHistoryError, match=says):
         read_stream(path)
 
 
+def test_a_parquet_file_is_made_of_it_in_groups(tmp_path: Path) -> None:
+    path, target = tmp_path / "ops.record", tmp_path / "ops.parquet"
+    recorder = Recorder(path, batch_ops=2)
+    for number in range(7):
+        recorder.add(op(number))
+    recorder.close()
+    assert to_parquet(path, target) == 7
+    assert read_ops(target) == read_stream(path)
+
+
+def test_an_operation_may_have_no_attempt(tmp_path: Path) -> None:
+    path = tmp_path / "ops.record"
+    never = replace(op(1), attempts=(), sent_ns=NOT_SENT)
+    twice = replace(op(2), attempts=op(2).attempts * 2)
+    recorder = Recorder(path)
+    recorder.add(never)
+    recorder.flush()
+    recorder.add(never)
+    recorder.add(twice)
+    recorder.close()
+    assert list(ops_from_table(read_stream(path))) == [never, never, twice]
+
+
 def test_an_empty_file_has_no_rows_and_the_schema(tmp_path: Path) -> None:
-    (tmp_path / "ops.arrows").touch()
-    assert read_stream(tmp_path / "ops.arrows").schema == OPS_SCHEMA
+    (tmp_path / "ops.record").touch()
+    assert read_stream(tmp_path / "ops.record").schema == OPS_SCHEMA

@@ -32,7 +32,7 @@ class Answering:
         self._is_head = method == "HEAD"
         self._has_head = self._is_whole = False
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes | memoryview) -> bool:
         """Take what came; whether the answer is whole. Raises BadAnswerError."""
         try:
             self._parser.feed_data(data)

@@ -20,9 +20,13 @@ import gevent
 from gevent import getcurrent
 
 from flashdrill.load.answering import Answering, BadAnswerError
+from flashdrill.load.deadlines import Deadlines
+from flashdrill.model.op import NEVER
 
 READ, WRITE = 1, 2  # libev's EV_READ, EV_WRITE
 CHUNK_BYTES = 64 * 1024
+_BUFFER = memoryview(bytearray(CHUNK_BYTES))
+"""For all connections: what is read is parsed before anything else is read."""
 _WHOLE, _CLOSED = "whole", "the server closed the connection"
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
 
@@ -34,14 +38,20 @@ class OutOfTimeError(Exception):
 class Connection:
     """A connection to one address. `open`, then `exchange` again and again while `is_open`; `close` in the end."""
 
-    def __init__(self, clock_ns: Callable[[], int], max_body_bytes: int) -> None:
+    def __init__(
+        self, clock_ns: Callable[[], int], max_body_bytes: int, deadlines: Deadlines
+    ) -> None:
         self.is_open = False
+        self.turn = 0
+        """How many exchanges have begun and ended."""
         self.answer = Answering(max_body_bytes)
-        self.first_ns = 0
-        """When the first byte of the answer came (the clock's nanoseconds); 0 before."""
+        self.first_ns = NEVER
+        """When the first byte of the answer came (the clock's nanoseconds); NEVER before."""
         self.done_ns = 0
         self._clock_ns = clock_ns
+        self._deadlines = deadlines
         self._hub: Any = gevent.get_hub()
+        self._asker: Any = None  # the greenlet of the exchange
         self._waiter: Any = None  # the greenlet that waits for the answer
         self._is_asked = False
         self._end_of_answer: Exception | str | None = None
@@ -66,30 +76,33 @@ class Connection:
         self._reads = self._hub.loop.io(sock.fileno(), READ)
         self._reads.start(self._readable)
 
-    def exchange(self, data: bytes, method: str, timeout_s: float) -> None:
-        """Send a request and wait for its `answer`, whole.
+    def exchange(self, data: bytes, method: str, deadline_ns: int) -> None:
+        """Send a request and wait for its `answer`, whole, until the deadline (the clock's nanoseconds).
 
         Raises OSError, BadAnswerError, OutOfTimeError; the connection is of no use then.
         """
         self.answer.expect(method)
-        self.first_ns = 0
+        self.first_ns = NEVER
         self._end_of_answer = None
         self._is_asked = True
-        me = getcurrent()
-        timer = self._hub.loop.timer(timeout_s)
-        timer.start(me.throw, OutOfTimeError)
+        self.turn += 1
+        self._asker = getcurrent()
+        self._deadlines.add(deadline_ns, self)
         try:
             self._send(data)
             if self._end_of_answer is None:  # else it came while the request was still being sent
-                self._waiter = me
+                self._waiter = self._asker
                 self._hub.switch()
         finally:
-            self._waiter = None
+            self.turn += 1
+            self._asker = self._waiter = None
             self._is_asked = False
-            timer.stop()
-            timer.close()
         if isinstance(self._end_of_answer, Exception):
             raise self._end_of_answer
+
+    def out_of_time(self) -> None:
+        """The deadline of the exchange has passed (`deadlines.Waiting`)."""
+        self._asker.throw(OutOfTimeError)
 
     def close(self) -> None:
         """Close it; harmless when repeated."""
@@ -127,22 +140,22 @@ class Connection:
     def _readable(self) -> None:
         """Called by the hub: bytes have come, or the end."""
         try:
-            data = self._sock.recv(CHUNK_BYTES)
+            size = self._sock.recv_into(_BUFFER)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(error)
             return
-        if data:
-            self._take(data)
+        if size:
+            self._take(_BUFFER[:size])
         else:
             self._end(None)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         if not self._is_asked:
             self.close()
             return
-        if not self.first_ns:
+        if self.first_ns == NEVER:
             self.first_ns = self._clock_ns()
         try:
             if self.answer.feed(data):
@@ -172,10 +185,11 @@ class TlsConnection(Connection):
         self,
         clock_ns: Callable[[], int],
         max_body_bytes: int,
+        deadlines: Deadlines,
         context: ssl.SSLContext,
         host: str,
     ) -> None:
-        super().__init__(clock_ns, max_body_bytes)
+        super().__init__(clock_ns, max_body_bytes, deadlines)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._shaking: Any = None  # the greenlet that opens it
@@ -213,7 +227,7 @@ class TlsConnection(Connection):
         self._tls.write(data)
         super()._send(self._outgoing.read())
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         self._incoming.write(data)
         if self._shaking is not None:
             self._shaking.switch()

@@ -30,9 +30,14 @@ class Walk:
     def run(self, arrivals: Iterable[Arrival], begin: Callable[[Arrival, int], None]) -> None:
         """Call `begin(arrival, due_ns)` for each arrival, at its time or as soon after it as this process can."""
         behind = 0
+        now_ns = self._clock_ns()
         for arrival in arrivals:
             due_ns = self._t0_ns + round(arrival.due_s * 1e9)
-            behind = 0 if self.sleep_until(due_ns) else behind + 1
+            if due_ns > now_ns:  # as far as is known, there is time left
+                behind = 0 if self.sleep_until(due_ns) else behind + 1
+                now_ns = self._clock_ns()
+            else:
+                behind += 1
             if behind and behind % BURST == 0:
                 self._sleep(0)
             if self.is_stopped:

@@ -14,12 +14,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import gevent
 from gevent.pool import Group
 
 from flashdrill.errors import ConfigError, StackError
+from flashdrill.load.actors import KILL_TIMEOUT_S, Actors
 from flashdrill.load.dice import dice
 from flashdrill.load.dispatch import Walk
 from flashdrill.load.http import Wire
@@ -31,11 +31,10 @@ from flashdrill.load.session import Market, Session
 from flashdrill.load.spec import CrowdSpec
 from flashdrill.model.op import Op
 
-SESSIONS_PER_PLACE = 16
+CUSTOMERS_PER_PLACE = 16
 """Customers at once, those who think included, for each place in flight; more are not sent."""
 
 FLUSH_S = 0.25
-KILL_TIMEOUT_S = 1.0
 JOIN_POLL_S = 0.02
 
 Journey = Callable[[Session], object]
@@ -75,7 +74,8 @@ class Driver:
             sleep=gevent.sleep,
             worker=spec.worker,
         )
-        self._sessions: set[Any] = set()  # greenlets; gevent's Group costs three times as much
+        self._actors = Actors(self._tell_error)
+        self._customers_max = spec.limits.in_flight * CUSTOMERS_PER_PLACE
         self._chores = Group()
         self._walk: Walk | None = None
         self._market = Market(spec.world, spec.stages, spec.parameters, clock_ns())
@@ -83,7 +83,6 @@ class Driver:
 
     def ready(self) -> None:
         """Tell the harness that the crowd may start, and leave garbage collection little to do."""
-        self._recorder.warm_up()
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)
@@ -110,7 +109,7 @@ class Driver:
         self._walk.is_stopped = self._was_stopped
         self._market = Market(spec.world, spec.stages, spec.parameters, t0_ns)
         for chore in (self._report, self._flush):
-            self._chores.spawn(self._guarded, chore, "crowd")
+            self._chores.spawn(self._chore, chore)
         due = arrivals(spec.stages, spec.seed, worker=spec.worker, workers=spec.workers)
         self._walk.run(due, self._begin)
         if not self._was_stopped:
@@ -127,7 +126,7 @@ class Driver:
         if self._is_closed:
             return
         self._is_closed = True
-        gevent.killall(list(self._sessions), timeout=KILL_TIMEOUT_S)
+        self._actors.end()
         self._chores.kill(timeout=KILL_TIMEOUT_S)
         self._wire.close()
         try:
@@ -154,8 +153,8 @@ class Driver:
 
     def _begin(self, arrival: Arrival, due_ns: int) -> None:
         self._live.due()
-        has_room = len(self._sessions) < self._spec.limits.in_flight * SESSIONS_PER_PLACE
-        self._attend(self._travel, arrival.journey, arrival, due_ns, has_room)
+        has_room = len(self._actors) < self._customers_max
+        self._actors.begin(arrival.journey, self._travel, arrival, due_ns, has_room)
 
     def _travel(self, arrival: Arrival, due_ns: int, has_room: bool) -> None:
         assert self._walk is not None
@@ -166,38 +165,32 @@ class Driver:
             journey=arrival.journey,
             due_ns=due_ns,
             sleep_until=self._walk.sleep_until,
-            spawn=self._spawn,
+            spawn=self._beside,
             has_room=has_room,
         )
         self._journeys[arrival.journey](session)
         if not session.operations_done:
             raise ConfigError(f"the journey {arrival.journey!r} ended without an operation")
 
-    def _spawn(self, act: Callable[[], None], journey: str) -> None:
-        self._attend(act, journey)
-
-    def _attend(self, act: Callable[..., None], journey: str, *arguments: Any) -> None:
-        """Let somebody act, in a greenlet of their own."""
-        self._sessions.add(gevent.spawn_raw(self._until_over, act, journey, *arguments))
-
-    def _until_over(self, act: Callable[..., None], journey: str, *arguments: Any) -> None:
-        try:
-            self._guarded(act, journey, *arguments)
-        finally:
-            self._sessions.discard(gevent.getcurrent())
+    def _beside(self, act: Callable[[], None], journey: str) -> None:
+        """Let somebody act beside a customer."""
+        self._actors.begin(journey, act)
 
     def _join(self, timeout_s: float) -> None:
         """Wait for those who are still out, for so long."""
         deadline_ns = self._clock_ns() + round(timeout_s * 1e9)
-        while self._sessions and self._clock_ns() < deadline_ns:
+        while len(self._actors) and self._clock_ns() < deadline_ns:
             gevent.sleep(JOIN_POLL_S)
 
-    def _guarded(self, act: Callable[..., None], journey: str, *arguments: Any) -> None:
+    def _tell_error(self, journey: str) -> None:
         """An error of the crowd's own code is counted and told: it makes the run inconclusive."""
+        self._live.error(journey, traceback.format_exc(limit=8))
+
+    def _chore(self, act: Callable[[], None]) -> None:
         try:
-            act(*arguments)
+            act()
         except Exception:
-            self._live.error(journey, traceback.format_exc(limit=8))
+            self._tell_error("crowd")
 
     def _report(self) -> None:
         assert self._walk is not None

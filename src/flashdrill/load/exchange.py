@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from flashdrill.model.op import NEVER
+
 
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request. `path` is in origin form; header values must not hold line breaks."""
@@ -31,3 +33,4 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     retry_after_s: float | None = None
     server_timing: str = ""
     connection_wait_ns: int = 0
+    first_ns: int = NEVER  # when the first byte of it came

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import gevent
 import gevent.socket
-from gevent.lock import Semaphore
+from gevent.event import Event
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.answering import BadAnswerError
 from flashdrill.load.connection import Connection, OutOfTimeError, TlsConnection
+from flashdrill.load.deadlines import Deadlines
 from flashdrill.load.exchange import Reply, Request
 
 MAX_ANSWER_BYTES = 1 << 20
@@ -29,17 +30,21 @@ _OUR_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EA
 class Pool:
     """The connections to one server; `take` one, and `put` it back."""
 
-    def __init__(self, url: str, connections: int, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, url: str, connections: int, clock_ns: Callable[[], int], deadlines: Deadlines
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(f"not an HTTP address: {url!r}", remedy="use http://HOST:PORT")
-        self.netloc = parts.netloc.rpartition("@")[2]
+        self.head = f"Host: {parts.netloc.rpartition('@')[2]}\r\n"
+        """What the head of every request has."""
         self.prefix = parts.path.rstrip("/")
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._context = ssl.create_default_context() if parts.scheme == "https" else None
-        self._clock_ns = clock_ns
-        self._places = Semaphore(connections)
+        self._clock_ns, self._deadlines = clock_ns, deadlines
+        self._free = connections
+        self._freed = Event()  # set when a place is given back
         self._idle: list[Connection] = []
         self._addresses: list[tuple[int, object]] = []
 
@@ -48,12 +53,8 @@ class Pool:
 
         Raises OSError, OutOfTimeError.
         """
-        waited_ns = 0
-        if not self._places.acquire(blocking=False):
-            began_ns = self._clock_ns()
-            if not self._places.acquire(timeout=self._left_s(deadline_ns)):
-                raise OutOfTimeError
-            waited_ns = self._clock_ns() - began_ns
+        waited_ns = 0 if self._free else self._await_place(deadline_ns)
+        self._free -= 1
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -61,16 +62,29 @@ class Pool:
                     return connection, waited_ns
             return self._connect(deadline_ns), waited_ns
         except BaseException:
-            self._places.release()
+            self._give_back()
             raise
 
     def put(self, connection: Connection, *, can_go_on: bool) -> None:
         """Give a connection back, for another request or never to be used again."""
-        self._places.release()
+        self._give_back()
         if can_go_on and connection.is_open:
             self._idle.append(connection)
         else:
             connection.close()
+
+    def _await_place(self, deadline_ns: int) -> int:
+        began_ns = self._clock_ns()
+        while not self._free:
+            self._freed.clear()
+            if self._clock_ns() >= deadline_ns or not self._freed.wait(self._left_s(deadline_ns)):
+                raise OutOfTimeError
+        return self._clock_ns() - began_ns
+
+    def _give_back(self) -> None:
+        self._free += 1
+        if self._free == 1:
+            self._freed.set()
 
     def close(self) -> None:
         """Close the idle ones; those in use close when they come back."""
@@ -92,8 +106,10 @@ class Pool:
 
     def _new(self) -> Connection:
         if self._context is None:
-            return Connection(self._clock_ns, MAX_ANSWER_BYTES)
-        return TlsConnection(self._clock_ns, MAX_ANSWER_BYTES, self._context, self._host)
+            return Connection(self._clock_ns, MAX_ANSWER_BYTES, self._deadlines)
+        return TlsConnection(
+            self._clock_ns, MAX_ANSWER_BYTES, self._deadlines, self._context, self._host
+        )
 
     def _resolved(self) -> list[tuple[int, object]]:
         """Looked up once: a look-up for each connection would be the generator's own delay."""
@@ -116,7 +132,10 @@ class Wire:
         self, targets: Mapping[str, str], *, connections: int, clock_ns: Callable[[], int]
     ) -> None:
         self._clock_ns = clock_ns
-        self._pools = {name: Pool(url, connections, clock_ns) for name, url in targets.items()}
+        self._deadlines = Deadlines(clock_ns, gevent.get_hub().loop.timer)
+        self._pools = {
+            name: Pool(url, connections, clock_ns, self._deadlines) for name, url in targets.items()
+        }
 
     def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
         """Send once and wait for the whole answer, `timeout_s` at most; never raises for what the network does.
@@ -138,8 +157,7 @@ class Wire:
             return Reply(sent_ns, self._clock_ns(), failure=failure)
         can_go_on, failure = False, ""
         try:
-            left_s = (deadline_ns - self._clock_ns()) / 1e9
-            connection.exchange(data, request.method, max(0.001, left_s))
+            connection.exchange(data, request.method, deadline_ns)
             can_go_on = connection.answer.can_go_on
         except OutOfTimeError:
             failure = "timeout"
@@ -148,25 +166,35 @@ class Wire:
         finally:
             pool.put(connection, can_go_on=can_go_on)
         if failure:
-            return Reply(sent_ns, self._clock_ns(), failure=failure, connection_wait_ns=waited_ns)
+            return Reply(
+                sent_ns,
+                self._clock_ns(),
+                failure=failure,
+                connection_wait_ns=waited_ns,
+                first_ns=connection.first_ns,
+            )
         return _reply(sent_ns, connection, waited_ns)
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""
         for pool in self._pools.values():
             pool.close()
+        self._deadlines.close()
 
 
 def _encode(pool: Pool, request: Request) -> bytes:
-    lines = [f"{request.method} {pool.prefix}{request.path} HTTP/1.1", f"Host: {pool.netloc}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items()]
-    if request.body or request.method not in _BODILESS:
-        lines.append(f"Content-Length: {len(request.body)}")
-    head = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if head.count("\r") != breaks or head.count("\n") != breaks:
-        raise ValueError(f"a line break in the head of {request.method} {request.path!r}")
-    return head.encode("latin-1") + b"\r\n\r\n" + request.body
+    method, body = request.method, request.body
+    head = f"{method} {pool.prefix}{request.path} HTTP/1.1\r\n{pool.head}"
+    lines = 2
+    for name, value in request.headers.items():
+        head += f"{name}: {value}\r\n"
+        lines += 1
+    if body or method not in _BODILESS:
+        head += f"Content-Length: {len(body)}\r\n"
+        lines += 1
+    if head.count("\r") != lines or head.count("\n") != lines:
+        raise ValueError(f"a line break in the head of {method} {request.path!r}")
+    return head.encode("latin-1") + b"\r\n" + body
 
 
 def _reply(sent_ns: int, connection: Connection, waited_ns: int) -> Reply:
@@ -180,6 +208,7 @@ def _reply(sent_ns: int, connection: Connection, waited_ns: int) -> Reply:
         retry_after_s=_seconds(answer.header(b"retry-after")),
         server_timing=answer.header(b"server-timing"),
         connection_wait_ns=waited_ns,
+        first_ns=connection.first_ns,
     )
 
 

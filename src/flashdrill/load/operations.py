@@ -8,7 +8,6 @@ same idempotency key after a pause with jitter; `Retry-After` is honoured. The o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ import msgspec
 
 from flashdrill.load.answer import Judgement, judge
 from flashdrill.load.exchange import Reply, Request
-from flashdrill.model.op import NOT_SENT, Attempt, Op, Outcome, combine
+from flashdrill.model.op import NEVER, NOT_SENT, Attempt, Op, Outcome, combine
 
 WORKER_SHIFT = 40
 """Ids of worker w start at w · 2^40, so that those of several workers do not meet."""
@@ -166,8 +165,8 @@ class Operations:
 
     def _attempt(self, open_op: _OpenOperation) -> tuple[Reply, Judgement]:
         call = open_op.call
-        signature = call.sign(call.body) if call.sign else {}
-        request = Request(call.method, call.path, call.body, {**call.headers, **signature})
+        headers = {**call.headers, **call.sign(call.body)} if call.sign else call.headers
+        request = Request(call.method, call.path, call.body, headers)
         open_op.leaves(self._clock_ns(), self._watch)
         reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
         judgement = judge(reply, call.acknowledged, call.required)
@@ -181,17 +180,28 @@ class Operations:
         return answer
 
 
-@dataclass(slots=True)
 class _OpenOperation:
     """An operation between its first attempt and its end."""
 
-    call: Call
-    place: Place
-    attempts: list[Attempt] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    left_ns: int = NOT_SENT  # when the attempt that is still out was made
-    connection_wait_ns: int = 0
-    breakdown: str = ""
+    __slots__ = (
+        "attempts",
+        "breakdown",
+        "call",
+        "connection_wait_ns",
+        "first_ns",
+        "judgements",
+        "left_ns",
+        "place",
+    )
+
+    def __init__(self, call: Call, place: Place) -> None:
+        self.call, self.place = call, place
+        self.attempts: list[Attempt] = []
+        self.judgements: list[Judgement] = []
+        self.left_ns = NOT_SENT  # when the attempt that is still out was made
+        self.first_ns = NEVER
+        self.connection_wait_ns = 0
+        self.breakdown = ""
 
     def leaves(self, now_ns: int, watch: Watch) -> None:
         """An attempt is made."""
@@ -201,12 +211,12 @@ class _OpenOperation:
 
     def answered(self, reply: Reply, judgement: Judgement) -> None:
         """The attempt came back, or was given up."""
-        attempt = Attempt(
-            self.left_ns, reply.done_ns, reply.status, judgement.outcome, judgement.reason
+        self.attempts.append(
+            Attempt(self.left_ns, reply.done_ns, reply.status, judgement.outcome, judgement.reason)
         )
-        self.attempts.append(attempt)
         self.judgements.append(judgement)
         self.left_ns = NOT_SENT
+        self.first_ns = reply.first_ns
         self.connection_wait_ns += reply.connection_wait_ns
         self.breakdown = reply.server_timing or self.breakdown
 
@@ -214,47 +224,44 @@ class _OpenOperation:
         """The row of the history, and what the customer learns."""
         if self.left_ns != NOT_SENT:  # interrupted while it was out: nobody can say
             self.answered(Reply(self.left_ns, now_ns), Judgement(Outcome.INFO, "abandoned"))
-        deciding = combine(tuple(self.attempts)) if self.attempts else _never_sent(now_ns)
-        document = self._document(deciding)
-        return Answer(self._op(op_id, worker, deciding, document), document)
-
-    def _document(self, deciding: Attempt) -> Mapping[str, Any]:
-        return self._judgement(deciding).document
-
-    def _judgement(self, deciding: Attempt) -> Judgement:
-        for attempt, judgement in zip(self.attempts, self.judgements, strict=True):
-            if attempt is deciding:
-                return judgement
-        return Judgement(deciding.outcome, deciding.reason)
-
-    def _op(self, op_id: int, worker: int, deciding: Attempt, document: Mapping[str, Any]) -> Op:
-        call, place = self.call, self.place
-        return Op(
-            op_id=op_id,
-            kind=call.kind,
-            stage=place.stage,
-            journey=place.journey,
-            is_arrival=place.is_arrival,
-            process=place.process,
-            due_ns=place.due_ns,
-            sent_ns=self.attempts[0].sent_ns if self.attempts else NOT_SENT,
-            done_ns=self.attempts[-1].done_ns if self.attempts else deciding.done_ns,
-            outcome=deciding.outcome,
-            reason=deciding.reason,
-            is_refusal=self._judgement(deciding).is_refusal,
-            status=deciding.status,
-            attempts=tuple(self.attempts),
-            key=call.key,
-            order_id=call.order_id or _order_id(deciding, document),
-            user_id=call.user_id,
-            sku=call.sku,
-            quantity=call.quantity,
-            amount_cents=call.amount_cents,
-            transaction_id=call.transaction_id,
-            connection_wait_ns=self.connection_wait_ns,
-            breakdown=self.breakdown,
-            worker=worker,
+        attempts = tuple(self.attempts)
+        if attempts:
+            deciding = combine(attempts)
+            judgement = self.judgements[self.attempts.index(deciding)]
+            sent_ns, done_ns = attempts[0].sent_ns, attempts[-1].done_ns
+        else:
+            deciding = _never_sent(now_ns)
+            judgement = Judgement(deciding.outcome, deciding.reason)
+            sent_ns, done_ns = NOT_SENT, now_ns
+        call, place, document = self.call, self.place, judgement.document
+        op = Op(
+            op_id,
+            call.kind,
+            place.stage,
+            place.journey,
+            place.is_arrival,
+            place.process,
+            place.due_ns,
+            sent_ns,
+            done_ns,
+            deciding.outcome,
+            deciding.reason,
+            judgement.is_refusal,
+            deciding.status,
+            attempts,
+            call.key,
+            call.order_id or _order_id(deciding, document),
+            call.user_id,
+            call.sku,
+            call.quantity,
+            call.amount_cents,
+            call.transaction_id,
+            self.connection_wait_ns,
+            self.breakdown,
+            worker,
+            self.first_ns,
         )
+        return Answer(op, document)
 
 
 def _never_sent(now_ns: int) -> Attempt:

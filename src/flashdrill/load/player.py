@@ -20,11 +20,11 @@ from flashdrill.analysis.validity import cpu_by_stage, validate
 from flashdrill.errors import FlashdrillError
 from flashdrill.load.account import COUNTS, Part
 from flashdrill.load.driver import Driver, Journey
-from flashdrill.load.record import read_stream
+from flashdrill.load.record import to_parquet
 from flashdrill.load.schedule import arrivals
 from flashdrill.load.shares import Orders, Share
 from flashdrill.load.spec import CrowdSpec
-from flashdrill.model.history import write_ops
+from flashdrill.model.history import read_ops
 from flashdrill.model.op import Op
 from flashdrill.model.scenario import Gate
 
@@ -104,8 +104,9 @@ class Player:
 def _part(spec: CrowdSpec, gates: tuple[Gate, ...]) -> Part:
     """What the record of a share says; the record becomes a Parquet file."""
     stream = Path(spec.ops_path)
-    table = read_stream(stream)
-    write_ops(table, stream.with_suffix(".parquet"))
+    history = stream.with_suffix(".parquet")
+    to_parquet(stream, history)
+    table = read_ops(history)
     stream.unlink()
     told = [json.loads(line) for line in Path(spec.live_path).read_text().splitlines()]
     seconds = [line for line in told if line["event"] == "second"]

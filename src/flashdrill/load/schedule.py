@@ -13,14 +13,14 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from random import Random
+
+import msgspec
 
 from flashdrill.model.scenario import Arrivals, RecordedArrivals, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One customer who comes. `due_s` since the run's start; `index` counts all arrivals from 0."""
 
     due_s: float

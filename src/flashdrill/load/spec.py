@@ -67,7 +67,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             stages=scenario.stages,
             world=scenario.world,
             seed=scenario.seed,
-            ops_path=str(folder / f"ops{suffix}.arrows"),
+            ops_path=str(folder / f"ops{suffix}.record"),
             live_path=str(folder / f"live{suffix}.jsonl"),
             start_path=str(folder / "start.json"),
             time_scale=scenario.time_scale,

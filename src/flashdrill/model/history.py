@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -47,6 +49,7 @@ OPS_SCHEMA = pa.schema(
         pa.field("connection_wait_ns", pa.int64()),
         pa.field("breakdown", pa.string()),
         pa.field("worker", pa.int32()),
+        pa.field("first_ns", pa.int64()),
     ]
 )
 
@@ -56,25 +59,67 @@ assert OPS_SCHEMA.names == _NAMES, "the row type and its schema must agree"
 
 def table_from_ops(ops: Iterable[Op]) -> pa.Table:
     """An Arrow table of the operations, one row each, in the order given."""
-    columns: dict[str, list[Any]] = {name: [] for name in _NAMES}
-    for op in ops:
-        for name in _NAMES:
-            columns[name].append(getattr(op, name))
-    columns["attempts"] = [
-        [
-            {
-                "sent_ns": a.sent_ns,
-                "done_ns": a.done_ns,
-                "status": a.status,
-                "outcome": a.outcome.value,
-                "reason": a.reason,
-            }
-            for a in attempts
-        ]
-        for attempts in columns["attempts"]
+    rows = [msgspec.structs.astuple(op) for op in ops]
+    attempts = _NAMES.index("attempts")
+    plain = [
+        (*row[:attempts], [msgspec.structs.astuple(a) for a in row[attempts]], *row[attempts + 1 :])
+        for row in rows
     ]
-    columns["outcome"] = [str(outcome) for outcome in columns["outcome"]]
-    return pa.Table.from_pydict(columns, schema=OPS_SCHEMA)
+    return pa.Table.from_batches([batch_from_rows(plain)], OPS_SCHEMA)
+
+
+def batch_from_rows(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """A batch of rows whose values stand in the order of `OPS_SCHEMA`; so do those of their attempts."""
+    if not rows:
+        return pa.RecordBatch.from_pylist([], OPS_SCHEMA)
+    columns = dict(zip(_NAMES, zip(*rows, strict=True), strict=True))
+    arrays = [
+        _attempts(columns[field.name])
+        if field.name == "attempts"
+        else pa.array(columns[field.name], field.type)
+        for field in OPS_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=OPS_SCHEMA)
+
+
+def _attempts(rows: Sequence[Sequence[Sequence[Any]]]) -> pa.Array:
+    flat = list(chain.from_iterable(rows))
+    offsets = pa.array([0, *accumulate(map(len, rows))], pa.int32())
+    fields = list(_ATTEMPT)
+    columns = zip(*flat, strict=True) if flat else ([] for _ in fields)
+    arrays = [pa.array(c, field.type) for c, field in zip(columns, fields, strict=True)]
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(arrays, fields=fields))
+
+
+class OpsWriter:
+    """Writes `ops.parquet` batch by batch; memory is bounded by a row group. Use it with `with`."""
+
+    def __init__(self, path: Path, *, group_rows: int = 50_000) -> None:
+        self._writer = pq.ParquetWriter(path, OPS_SCHEMA, compression="zstd")
+        self._group_rows = group_rows
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+        self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take some rows."""
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        self.rows += batch.num_rows
+        if self._pending_rows >= self._group_rows:
+            self._write()
+
+    def _write(self) -> None:
+        table = pa.Table.from_batches(self._pending, OPS_SCHEMA)
+        self._pending, self._pending_rows = [], 0
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
 def ops_from_table(table: pa.Table) -> Iterator[Op]:

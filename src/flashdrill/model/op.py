@@ -9,6 +9,9 @@ import msgspec
 NOT_SENT = -1
 """`sent_ns` of an arrival that was due but never left (the in-flight bound was reached)."""
 
+NEVER = -1
+"""`first_ns` of an operation whose last attempt was not answered with a single byte."""
+
 
 REFUSALS = frozenset({"sold_out", "purchase_limit", "validation"})
 """Reasons of business, as the reference service gives them."""
@@ -22,7 +25,7 @@ class Outcome(StrEnum):
     INFO = "info"
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
+class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One HTTP request of an operation. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer."""
 
     sent_ns: int
@@ -32,7 +35,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-class Op(msgspec.Struct, frozen=True, gc=False):
+class Op(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One logical operation, however many attempts it took.
 
     Times are CLOCK_MONOTONIC nanoseconds (one clock for all processes of a machine).
@@ -67,6 +70,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     connection_wait_ns: int = 0  # waited for a client connection: must be 0 in a valid stage
     breakdown: str = ""  # the Server-Timing header, on a sample of responses
     worker: int = 0
+    first_ns: int = NEVER  # when the first byte of the last answer came
 
 
 def combine(attempts: tuple[Attempt, ...]) -> Attempt:
@@ -76,6 +80,8 @@ def combine(attempts: tuple[Attempt, ...]) -> Attempt:
     """
     if not attempts:
         raise ValueError("an operation without attempts has no outcome")
+    if len(attempts) == 1:
+        return attempts[0]
     for wanted in (Outcome.OK, Outcome.INFO):
         for attempt in attempts:
             if attempt.outcome is wanted:

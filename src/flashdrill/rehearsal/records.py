@@ -9,8 +9,8 @@ import msgspec
 import pyarrow as pa
 import yaml
 
-from flashdrill.load.record import read_stream
-from flashdrill.model.history import OPS_SCHEMA, write_ops
+from flashdrill.load.record import to_parquet
+from flashdrill.model.history import OPS_SCHEMA, read_ops
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.trace import Trace
@@ -18,13 +18,13 @@ from flashdrill.rehearsal.trace import Trace
 
 def keep_history(folder: RunFolder) -> pa.Table:
     """The crowd's record, kept as ops.parquet. Without one the history is empty."""
-    stream = folder.path / "ops.arrows"
+    stream = folder.path / "ops.record"
     if not stream.exists():
         return OPS_SCHEMA.empty_table()
-    table = read_stream(stream)
-    write_ops(table, folder.path / "ops.parquet")
+    history = folder.path / "ops.parquet"
+    to_parquet(stream, history)
     stream.unlink()
-    return table
+    return read_ops(history)
 
 
 def read_service_events(folder: RunFolder, trace: Trace) -> None:
