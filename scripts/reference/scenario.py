@@ -18,6 +18,7 @@ from flashdrill.plan.stages import STAGE, STAIRCASE
 from flashdrill.plan.steady_state import STEADY_STATE
 from flashdrill.plan.world import PRODUCT, WORLD
 from flashdrill.report.tables import table
+from scripts.reference import service
 from scripts.reference.keys import Keys, section
 
 SECTIONS: dict[str, Keys] = {
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Keys] = {
             "time_scale": "time_scale: 10",
             "chaos": "chaos: [../chaos/plans/smoke.yaml]",
             "backend": "backend: {pool_size: 8}",
+            "service": "",
             "world": "",
             "parameters": "parameters: {double_click_share: 0.03}",
             "stages": "",
@@ -111,6 +113,7 @@ SECTIONS: dict[str, Keys] = {
             "back_within": "back_within: 10s",
         },
     ),
+    **service.SECTIONS,
     "limits": Keys(
         LIMITS,
         {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashdrill.model.condition import Condition
+from flashdrill.model.service import Service
 from flashdrill.model.steady_state import SteadyState
 
 
@@ -139,6 +140,7 @@ class Scenario:
     parameters: Mapping[str, object] = field(default_factory=dict)  # read by the locustfile
     steady_state: SteadyState | None = None
     aborts: tuple[Condition, ...] = ()
+    service: Service | None = None  # None: the reference stack
 
     @property
     def duration_s(self) -> float:

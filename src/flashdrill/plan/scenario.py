@@ -10,6 +10,7 @@ from flashdrill.model.scenario import Gate, Limits, Scenario, Stage
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.overrides import apply
 from flashdrill.plan.recording import TRAFFIC_USE, recorded_stage, stage_without_traffic
+from flashdrill.plan.service import SERVICE, build_service, refuse_reference
 from flashdrill.plan.shapes import SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
 from flashdrill.plan.source import did_you_mean, read_source
 from flashdrill.plan.stages import NAMED, STAGE, build_stages
@@ -57,6 +58,7 @@ SCENARIO = Table(
         "backend": Field(
             Mapped(Free(is_flat=True)), "settings of the reference backend", default={}
         ),
+        "service": Field(SERVICE, "your own service, in the place of the reference stack"),
         "world": Field(WORLD, "who buys what", is_required=True),
         "parameters": Field(Mapped(Free()), "handed to the locustfile", default={}),
         "stages": Field(Listing(STAGE, least=1), "the run, one stretch after another"),
@@ -89,6 +91,9 @@ def scenario_schema() -> dict[str, Any]:
 
 def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenario:
     stages = _stages(entry, awaits_traffic)
+    service = build_service(entry["service"])
+    if service is not None:
+        refuse_reference(entry)
     _check_gates(entry, stages)
     return Scenario(
         name=entry["name"],
@@ -106,6 +111,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         parameters=entry["parameters"],
         steady_state=entry["steady_state"],
         aborts=entry["abort"],
+        service=service,
     )
 
 

@@ -157,10 +157,12 @@ SHARE = Quantity(
 class FilePath:
     """A path, relative to the file it is written in; one given by --set is relative to the cwd."""
 
+    must_exist: bool = True
+
     def read(self, node: Node) -> Path:
         """The path. Raises ConfigError when no such file exists."""
         path = node.origin.folder / Text().read(node)
-        if not path.is_file():
+        if self.must_exist and not path.is_file():
             raise node.fail(f"no such file: {path}", remedy="check the path")
         return path
 
