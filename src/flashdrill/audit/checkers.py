@@ -64,10 +64,11 @@ def check_all(
     answers = tuple(checker(ops, reads) for checker in CHECKERS)
     if is_history_complete:
         return answers
-    return tuple(_doubted(a) if a.name in NEED_WHOLE_HISTORY else a for a in answers)
+    return tuple(doubted(a) if a.name in NEED_WHOLE_HISTORY else a for a in answers)
 
 
-def _doubted(answer: Invariant) -> Invariant:
+def doubted(answer: Invariant) -> Invariant:
+    """The answer when operations may be missing from the history."""
     if answer.status is InvariantStatus.UNKNOWN:
         return answer
     found = f"cannot tell: the history of operations is incomplete ({answer.found})"

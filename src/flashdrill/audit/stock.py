@@ -15,6 +15,8 @@ from flashdrill.model.result import Invariant
 
 def sold_lines(reads: FinalReads) -> Iterator[LineRow]:
     """The lines of placed orders; a compensated order has sold nothing."""
+    if not reads.gives("orders.order_id"):
+        return iter(reads.lines)
     placed = {(row.shard, row.order_id) for row in reads.orders if row.state == PLACED}
     return (line for line in reads.lines if (line.shard, line.order_id) in placed)
 
@@ -23,21 +25,42 @@ def sold_within_stock(ops: Sequence[Op], reads: FinalReads) -> Invariant:
     """Sold units are at most the stock, for each product as a whole and for each shard's slice of it."""
     sold, stock = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for line in sold_lines(reads):
-        sold.update(
-            {(line.sku, ""): line.quantity, (line.sku, f"shard{line.shard}"): line.quantity}
-        )
+        sold.update(dict.fromkeys(_counts(line.sku, line.shard, reads), line.quantity))
     for row in reads.stock:
-        stock.update({(row.sku, ""): row.initial, (row.sku, f"shard{row.shard}"): row.initial})
+        stock.update(dict.fromkeys(_counts(row.sku, row.shard, reads), row.initial))
     total = sum(units for (_, shard), units in sold.items() if not shard)
     everything = sum(units for (_, shard), units in stock.items() if not shard)
     return conclude(
         "sold-within-stock",
-        f"of each product at most its stock is sold, in all and per shard ({everything} units in all)",
-        f"{total} units sold of {everything}",
-        _oversold(sold, stock),
+        f"of each product at most its stock is sold, in all and per shard ({everything} units in all)"
+        if reads.shards > 1
+        else f"of each product at most its stock is sold ({everything} units in all)",
+        f"{total} units sold of {everything}{_counted(reads)}",
+        (*_oversold(sold, stock), *_oversold_by_its_own_count(reads)),
         unknown=lacking(ops, reads),
         more_reads_cannot_heal=True,
     )
+
+
+def _counts(sku: str, shard: int, reads: FinalReads) -> Iterator[tuple[str, str]]:
+    """What a number of units is counted for: the product as a whole and, where there are several, the shard's slice."""
+    yield sku, ""
+    if reads.shards > 1:
+        yield sku, f"shard{shard}"
+
+
+def _counted(reads: FinalReads) -> str:
+    """What the stock says itself, where it does."""
+    counts = [row.sold for row in reads.stock if row.sold is not None]
+    if not counts:
+        return ""
+    return f", {sum(counts)} by the stock's own count"
+
+
+def _oversold_by_its_own_count(reads: FinalReads) -> Iterator[Wrong]:
+    for row in reads.stock:
+        if row.sold is not None and row.sold > row.initial:
+            yield Wrong(row.sku, f"{row.sold} sold of {row.initial} by the stock's own count")
 
 
 def _oversold(
@@ -58,7 +81,8 @@ def confirmed_sold_info(ops: Sequence[Op], reads: FinalReads) -> Invariant:
     confirmed, possible = _promised(intents(ops), reads)
     sold = Counter[str]()
     for line in sold_lines(reads):
-        sold[line.sku] += line.quantity
+        if line.order_id not in reads.earlier_orders:
+            sold[line.sku] += line.quantity
     return conclude(
         "confirmed-sold-info",
         "units confirmed ≤ units sold ≤ units confirmed + units of unknown operations, per product",
@@ -70,10 +94,10 @@ def confirmed_sold_info(ops: Sequence[Op], reads: FinalReads) -> Invariant:
 
 def _promised(wanted: Iterable[Intent], reads: FinalReads) -> tuple[Counter[str], Counter[str]]:
     """Units that must be sold, and units that may be, by product."""
-    keys = by_key(reads.orders)
+    keys = by_key(reads)
     confirmed, possible = Counter[str](), Counter[str]()
     for intent in wanted:
-        rows = keys.get((intent.user_id, intent.key), [])
+        rows = keys.get(reads.owner(intent.user_id, intent.key), [])
         is_settled = intent.was_placed or any(row.state == PLACED for row in rows)
         if intent.acknowledged and is_settled:
             confirmed[intent.wanted.sku] += intent.wanted.quantity
@@ -93,12 +117,12 @@ def _unbalanced(
 
 def no_negative_counts(ops: Sequence[Op], reads: FinalReads) -> Invariant:
     """No stock, amount or quantity is below zero (a quantity is at least one)."""
-    slices = ((f"{row.sku}@shard{row.shard}", row) for row in reads.stock)
+    slices = ((f"{row.sku}{reads.place(row.shard)}", row) for row in reads.stock)
     wrongs = (
         *(
             Wrong(name, f"{row.available} available of {row.initial}")
             for name, row in slices
-            if min(row.available, row.initial) < 0
+            if min(row.available or 0, row.initial) < 0
         ),
         *(
             _bad_line(line)
@@ -154,9 +178,11 @@ def _slices_off(reads: FinalReads) -> Iterator[Wrong]:
         delta = moved.pop((row.shard, row.sku), 0)
         if row.initial + delta != row.available:
             what = f"{row.initial} initial, {delta:+d} moved, {row.available} available"
-            yield Wrong(f"{row.sku}@shard{row.shard}", what)
+            yield Wrong(f"{row.sku}{reads.place(row.shard)}", what)
     for (shard, sku), delta in moved.items():
-        yield Wrong(f"{sku}@shard{shard}", f"{delta:+d} moved in a slice that does not exist")
+        yield Wrong(
+            f"{sku}{reads.place(shard)}", f"{delta:+d} moved in a slice that does not exist"
+        )
 
 
 def _orders_off(reads: FinalReads) -> Iterator[Wrong]:

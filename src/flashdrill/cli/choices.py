@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import click
 
+from flashdrill.plan.service import ADDRESS
+
 SERVERS = ("auto", "real", "embedded")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def target_choice(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
+    """The address of a service, or nothing. Raises BadParameter, which does not repeat it: it may hold a password."""
+    if value and not re.fullmatch(ADDRESS.pattern, value):
+        raise click.BadParameter(f"not {ADDRESS.hint}")
+    return value
 
 
 def toxiproxy_choice(_ctx: click.Context, _option: click.Parameter, value: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from flashdrill.cli.choices import toxiproxy_choice
+from flashdrill.cli.choices import target_choice, toxiproxy_choice
 from flashdrill.cli.completing import complete_plan, complete_scenario
 from flashdrill.errors import ConfigError
 
@@ -22,6 +22,7 @@ Examples:
   flashdrill run scenarios/smoke.yaml
   flashdrill run scenarios/flash_sale.yaml --seed 3 --chaos chaos/plans/promotion_night.yaml
   flashdrill run scenarios/smoke.yaml --no-chaos --set backend.defect=oversell
+  flashdrill run scenarios/first.yaml --target http://127.0.0.1:8000
 """
 
 
@@ -48,6 +49,14 @@ Examples:
     help="Change one value of the scenario, such as backend.defect=oversell; may be repeated.",
 )
 @click.option("--seed", type=int, help="Another seed than the scenario's.")
+@click.option(
+    "--target",
+    callback=target_choice,
+    metavar="URL",
+    default="",
+    help="Rehearse a service of your own that runs there, instead of the reference stack; in the place of the "
+    "scenario's service.url.",
+)
 @click.option(
     "--toxiproxy",
     callback=toxiproxy_choice,
@@ -84,6 +93,7 @@ def run(
     no_chaos: bool,
     overrides: tuple[str, ...],
     seed: int | None,
+    target: str,
     toxiproxy: str,
     adopt: tuple[str, ...],
     out: Path,
@@ -108,8 +118,9 @@ def run(
         overrides=changes,
         toxiproxy=toxiproxy,
         adopt=adopt,
+        target=target,
         out=out,
-        command=_command(scenario, plans, no_chaos, changes, toxiproxy, adopt),
+        command=_command(scenario, plans, no_chaos, changes, target, toxiproxy, adopt),
     )
     prepared = prepare(order)
     refuse_over_leftovers(order.state)
@@ -127,6 +138,7 @@ def _command(
     plans: tuple[Path, ...],
     no_chaos: bool,
     changes: tuple[str, ...],
+    target: str,
     toxiproxy: str,
     adopt: tuple[str, ...],
 ) -> str:
@@ -134,6 +146,7 @@ def _command(
     words += [word for plan in plans for word in ("--chaos", str(plan))]
     words += ["--no-chaos"] if no_chaos else []
     words += [word for change in changes for word in ("--set", change)]
+    words += ["--target", target] if target else []
     words += [] if toxiproxy == "auto" else ["--toxiproxy", toxiproxy]
     for wish in adopt:
         words += ["--adopt", wish]

@@ -34,12 +34,13 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True)
 class StockRow:
-    """A shard's slice of a product's stock, in units."""
+    """A shard's slice of a product's stock, in units. `sold` is the stock's own count, where it has one."""
 
     shard: int
     sku: str
     initial: int
-    available: int
+    available: int | None
+    sold: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class FinalReads:
 
     `queue_depth` is the number of records left in the durable queues, `open_sessions` the client sessions
     other than ours that the databases still had: a late commit of theirs could change the answer.
+
+    `columns` are those that were read, such as `orders.key` (None: every one), and `earlier_orders` and
+    `earlier_payments` the ids of what was there before the run.
     """
 
     shards: int
@@ -90,3 +94,18 @@ class FinalReads:
     queue_depth: int | None = None
     open_sessions: int = 0
     missing: tuple[str, ...] = ()
+    columns: frozenset[str] | None = None
+    earlier_orders: frozenset[str] = frozenset()
+    earlier_payments: frozenset[str] = frozenset()
+
+    def gives(self, column: str) -> bool:
+        """Whether a column was read; what was not read is empty in the rows, and says nothing."""
+        return self.columns is None or column in self.columns
+
+    def owner(self, user_id: str, key: str) -> tuple[str, str]:
+        """Whose order it is, as far as the reads can tell one customer's key from another's."""
+        return user_id if self.gives("orders.user_id") else "", key
+
+    def place(self, shard: int) -> str:
+        """How a report names a shard: not at all when there is but one."""
+        return f"@shard{shard}" if self.shards > 1 else ""

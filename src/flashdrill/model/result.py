@@ -31,6 +31,14 @@ class Invariant:
     examples: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NotChecked:
+    """An invariant that nobody asked for, and why: it neither holds nor is it violated."""
+
+    name: str
+    reason: str
+
+
 class Conclusion(StrEnum):
     """How a run ends."""
 
@@ -204,4 +212,5 @@ class RunResult:
     slowest: tuple[SlowOperation, ...] = ()  # slowest first
     steady_state: tuple[SteadyResult, ...] = ()  # one for each condition
     aborted: Aborted | None = None
+    not_checked: tuple[NotChecked, ...] = ()
     closed_loop: tuple[ClosedLoop, ...] = ()  # where a closed loop would have told something else

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,3 +64,11 @@ class Service:
     reads: Mapping[str, Read] = field(default_factory=dict)
     settle_s: float = SETTLE_S
     drained: Read | None = None
+
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret that a read needs."""
+        drained = () if self.drained is None else (self.drained,)
+        for read in (*self.reads.values(), *drained):
+            secret = read.dsn if isinstance(read, SqlRead) else read.token
+            if secret is not None:
+                yield secret

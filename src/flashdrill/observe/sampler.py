@@ -10,7 +10,7 @@ from typing import Protocol
 
 from flashdrill.observe.postgres import PostgresSource
 from flashdrill.observe.processes import Pids, ProcessSource
-from flashdrill.observe.prometheus import PrometheusSource
+from flashdrill.observe.prometheus import PREFIX, PrometheusSource
 from flashdrill.observe.redis import RedisSource
 from flashdrill.observe.samples import Sample, SampleTable
 
@@ -38,7 +38,7 @@ class Samplers:
     """The sources of one run; `table` holds what they said.
 
     `urls` are Prometheus endpoints, `dsns` databases, by name; `redis` is an address. All of them past the proxies.
-    `pids` gives the processes that run now, by name.
+    `pids` gives the processes that run now, by name; `prefix` is what metrics must start with to be kept.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Samplers:
         pids: Pids | None = None,
         dsns: Mapping[str, str] | None = None,
         redis: tuple[str, int] | None = None,
+        prefix: str = PREFIX,
         period_s: float = PERIOD_S,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -56,7 +57,7 @@ class Samplers:
         self._now_ns = now_ns
         self._is_stopping = asyncio.Event()
         self._sources: dict[str, Source] = {
-            **{name: PrometheusSource(url) for name, url in (urls or {}).items()},
+            **{name: PrometheusSource(url, prefix=prefix) for name, url in (urls or {}).items()},
             **{name: PostgresSource(name, dsn) for name, dsn in (dsns or {}).items()},
         }
         if redis is not None:

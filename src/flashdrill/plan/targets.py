@@ -20,6 +20,10 @@ from flashdrill.plan.timetable import Slot
 Sample: TypeAlias = Callable[[Sequence[str], int, str], Sequence[str]]
 """So many of these, drawn for an event."""
 _ROUNDING_S = 1e-6
+NO_TARGETS = (
+    "a service of your own has no targets but its adopted proxies: --toxiproxy URL --adopt NAME=KIND, and the plan "
+    "says adopted/NAME"
+)
 
 
 def check_targets(
@@ -32,7 +36,7 @@ def check_targets(
             if name not in targets:
                 raise line.at("target").fail(
                     f"no target {name!r}{did_you_mean(name, targets)}",
-                    remedy=f"there are {', '.join(sorted(targets))}",
+                    remedy=f"there are {', '.join(sorted(targets))}" if targets else NO_TARGETS,
                 )
             if isinstance(targets, Mapping) and not kind.target_kinds & frozenset(targets[name]):
                 fitting = [t for t in sorted(targets) if kind.target_kinds & frozenset(targets[t])]

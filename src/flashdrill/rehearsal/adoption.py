@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from flashdrill.chaos.bandwidth import Bandwidth
+from flashdrill.chaos.fault import Fault
+from flashdrill.chaos.limit_data import LimitData
+from flashdrill.chaos.session import SessionFault
+from flashdrill.chaos.slicer import Slicer
 from flashdrill.chaos.target import Address, Target
 from flashdrill.errors import ConfigError
+from flashdrill.model.faults import FaultPlan
 from flashdrill.plan.source import did_you_mean
 from flashdrill.toxiproxy.client import ProxyInfo, Toxiproxy
 
 PREFIX = "adopted/"
 """What plans put before the proxy's name: it cannot be taken for a target of the stack."""
+_LOGS_IN = (Bandwidth, LimitData, Slicer)
+"""Their effect on a database is seen by queries."""
 KINDS = ("tcp", "postgres", "redis", "http")
 
 
@@ -30,6 +38,26 @@ def adopt(url: str, wishes: Iterable[str]) -> dict[str, Target]:
         )
     found = asyncio.run(Toxiproxy(url).proxies())
     return {PREFIX + name: _target(name, kind, found, url) for name, kind in wanted.items()}
+
+
+def check_adopted(
+    plan: FaultPlan, kinds: Mapping[str, type[Fault]], adopted: Mapping[str, Target]
+) -> None:
+    """Raise ConfigError for a fault that a proxy alone cannot make: only the reference stack has what it needs."""
+    for planned in plan.faults:
+        if planned.target not in adopted:
+            continue
+        kind, is_database = kinds[planned.kind], "postgres" in adopted[planned.target].kinds
+        lacking = f"the stack's {', '.join(sorted(kind.needs))}" if kind.needs else ""
+        if issubclass(kind, SessionFault) or (is_database and issubclass(kind, _LOGS_IN)):
+            lacking = "a login at the database"
+        if lacking:
+            raise ConfigError(
+                f"{planned.kind} cannot be done to {planned.target}: it needs {lacking}, and an adopted proxy has none",
+                path=plan.path,
+                line=planned.line,
+                remedy="use a fault of the network, such as latency, timeout, reset_peer or down",
+            )
 
 
 def _parsed(wish: str) -> tuple[str, str]:

@@ -34,12 +34,20 @@ from flashdrill.analysis.validity import (
 )
 from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
+from flashdrill.audit.scope import check_asked
 from flashdrill.load.schedule import arrivals
 from flashdrill.model.condition import Condition
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.reads import FinalReads
-from flashdrill.model.result import Bottleneck, Invariant, RunResult, StageValidity, Timeline
+from flashdrill.model.result import (
+    Bottleneck,
+    Invariant,
+    NotChecked,
+    RunResult,
+    StageValidity,
+    Timeline,
+)
 from flashdrill.model.scenario import Scenario
 from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.observe.samples import SampleTable
@@ -57,7 +65,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     in_force = bands(faults, trace.t0_ns)
     validity = _validity(scenario, trace, ops, scheduled)
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
-    invariants = _invariants(trace, ops)
+    invariants, not_checked = _invariants(prepared, trace, ops)
     steady, aborted = _steady(scenario, trace, ops, faults), _aborted(prepared, trace, ops)
     problems = [*trace.problems, *_never_looked_at(prepared, ops)]
     doubts = (problems, trace.was_interrupted, trace.stack_error)
@@ -90,6 +98,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         slowest=slowest(ops, in_force, trace.t0_ns),
         steady_state=steady,
         aborted=aborted,
+        not_checked=not_checked,
         closed_loop=closed_loops(ops, validity, {s.name: s.duration_s for s in scenario.stages}),
     )
 
@@ -215,14 +224,27 @@ def _cpu(
     return CpuShares(host=host, generator=generator, host_cores=round(cores[-1][1]) if cores else 1)
 
 
-def _invariants(trace: Trace, ops: pa.Table) -> tuple[Invariant, ...]:
+def _invariants(
+    prepared: Prepared, trace: Trace, ops: pa.Table
+) -> tuple[tuple[Invariant, ...], tuple[NotChecked, ...]]:
+    """The answers, and what nobody asked for."""
+    is_complete = bool(trace.crowd.get("event") == "done")
+    service = prepared.scenario.service
+    if service is None:
+        return _reference_invariants(trace, ops, is_complete), ()
+    declared = (*service.reads, *(["drained"] if service.drained else []))
+    return check_asked(
+        list(ops_from_table(ops)),
+        trace.reads or FinalReads(shards=1, missing=declared, columns=frozenset()),
+        declared,
+        is_history_complete=is_complete,
+    )
+
+
+def _reference_invariants(trace: Trace, ops: pa.Table, is_complete: bool) -> tuple[Invariant, ...]:
     names = tuple(f"shard{number}" for number in range(SHARDS))
     reads = trace.reads or FinalReads(shards=SHARDS, missing=names)
-    return check_all(
-        list(ops_from_table(ops)),
-        reads,
-        is_history_complete=bool(trace.crowd.get("event") == "done"),
-    )
+    return check_all(list(ops_from_table(ops)), reads, is_history_complete=is_complete)
 
 
 def _scenario(prepared: Prepared) -> dict[str, Any]:

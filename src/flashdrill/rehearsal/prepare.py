@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from flashdrill.audit.secret import reveal
 from flashdrill.chaos.fault import Fault
 from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
 from flashdrill.model.scenario import Scenario
+from flashdrill.model.service import Service
 from flashdrill.plan.faults import load_plan, merge
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import load_scenario
-from flashdrill.rehearsal.adoption import adopt
+from flashdrill.rehearsal.adoption import adopt, check_adopted
 from flashdrill.rehearsal.journals import STATE
 from flashdrill.rehearsal.lookout import check_time_to_look
 from flashdrill.rehearsal.topology import provisions, target_names
 from flashdrill.stack.backend import check_settings
 from flashdrill.stack.provisions import NOTHING, Provisions
 from flashdrill.stack.reference import reference_root
+from flashdrill.stack.toxiproxy import is_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Order:
     overrides: tuple[str, ...] = ()
     toxiproxy: str = "auto"
     adopt: tuple[str, ...] = ()
+    target: str = ""  # in the place of the scenario's service.url
     state: Path = STATE  # whose journals are looked at, and where this run's is until it is over
 
 
@@ -53,14 +57,19 @@ class Prepared:
 
 def prepare(order: Order) -> Prepared:
     """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started."""
-    scenario = load_scenario(order.scenario, order.overrides)
+    scenario = load_scenario(order.scenario, (*_targeted(order), *order.overrides))
     kinds = known_faults()
     adopted = adopt(order.toxiproxy, order.adopt)
-    targets = {**target_names(), **{name: target.kinds for name, target in adopted.items()}}
-    check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
+    targets = {name: target.kinds for name, target in adopted.items()}
+    if scenario.service is None:
+        targets |= target_names()
+        check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
+    else:
+        check_own(scenario.service, order.toxiproxy)
     paths = scenario.chaos if order.plans is None else order.plans
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
     plan = merge(plans)
+    check_adopted(plan, kinds, adopted)
     for each in plans:
         check_time_to_look(scenario, replace(each, steady_states=plan.steady_states))
     return Prepared(
@@ -73,6 +82,22 @@ def prepare(order: Order) -> Prepared:
         adopted=adopted,
         reports=reports_folder(),
     )
+
+
+def _targeted(order: Order) -> tuple[str, ...]:
+    """What `--target` sets."""
+    return (f"service.url={order.target}",) if order.target else ()
+
+
+def check_own(service: Service, toxiproxy: str) -> None:
+    """Raise ConfigError for what a run on somebody's own service would not obey, or could not read."""
+    if toxiproxy != "auto" and not is_address(toxiproxy):
+        raise ConfigError(
+            f"--toxiproxy {toxiproxy}: a run on your own service starts no Toxiproxy server",
+            remedy="give the address of yours: --toxiproxy http://127.0.0.1:8474 --adopt NAME=KIND",
+        )
+    for secret in service.secrets():
+        reveal(secret)
 
 
 def reports_folder() -> Path:

@@ -11,8 +11,8 @@ import asyncio
 import time
 
 from flashdrill.errors import ToxiproxyError
+from flashdrill.rehearsal.system import Host
 from flashdrill.rehearsal.trace import Trace
-from flashdrill.stack.embedded import Stack
 from flashdrill.toxiproxy.client import Toxiproxy
 
 PERIOD_S = 0.5
@@ -24,9 +24,9 @@ PATIENCE = 2
 NAMES = {"toxiproxy": "Toxiproxy", "edge": "the edge"}
 
 
-async def watch(stack: Stack, trace: Trace) -> None:
+async def watch(host: Host, trace: Trace) -> None:
     """Ask until cancelled, or until the rig has failed: then `trace.rig_failed_ns` says since when."""
-    server = Toxiproxy(stack.toxiproxy_url, timeout_s=ANSWER_TIMEOUT_S)
+    server = Toxiproxy(host.toxiproxy_url, timeout_s=ANSWER_TIMEOUT_S)
     silent, well_ns = 0, time.monotonic_ns()
     while True:
         asked_ns = time.monotonic_ns()
@@ -35,7 +35,7 @@ async def watch(stack: Stack, trace: Trace) -> None:
             silent, well_ns = 0, asked_ns
         except ToxiproxyError:
             silent += 1
-        dead = [name for name in _parts(stack) if not stack.is_running(name)]
+        dead = [name for name in _parts(host) if not host.is_running(name)]
         if dead or silent >= PATIENCE:
             trace.rig_failed_ns = well_ns
             trace.rig_failure = f"{NAMES[dead[0]]} died" if dead else "Toxiproxy did not answer"
@@ -43,6 +43,6 @@ async def watch(stack: Stack, trace: Trace) -> None:
         await asyncio.sleep(PERIOD_S)
 
 
-def _parts(stack: Stack) -> list[str]:
+def _parts(host: Host) -> list[str]:
     """The rig's processes that are ours."""
-    return [name for name in NAMES if name in stack.process_names]
+    return [name for name in NAMES if name in host.process_names]

@@ -21,6 +21,7 @@ from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.interruption import interruptible
 from flashdrill.rehearsal.journals import journal_of_run
+from flashdrill.rehearsal.own_system import own_system
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.reference_system import reference_system
 from flashdrill.rehearsal.storm import storm
@@ -103,6 +104,9 @@ def _place(
     prepared: Prepared, folder: RunFolder, journal: Journal, watcher: Watcher
 ) -> AbstractAsyncContextManager[System]:
     """Where the run takes place."""
+    service = prepared.scenario.service
+    if service is not None:
+        return own_system(prepared, service, folder, journal, watcher)
     return reference_system(prepared, folder, journal, watcher)
 
 

@@ -30,6 +30,9 @@ class Trace:
     problems: list[str] = field(default_factory=list)  # what makes the run inconclusive
     rig_failed_ns: int = 0  # since when the rig itself could not be trusted; 0: it always could
     rig_failure: str = ""
+    absences: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # when nobody answered, from and to
     steady: list[Watched] = field(default_factory=list)
     aborted: Aborted | None = None
     stopped_s: float | None = (

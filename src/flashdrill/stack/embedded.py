@@ -9,15 +9,12 @@ guardian ─┬─ template ── copies ── shard0..3 ─┬─ seed ──
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
 import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -30,6 +27,7 @@ from flashdrill.stack.control import Guardian
 from flashdrill.stack.edge import edge_command
 from flashdrill.stack.folders import cache_dir, claim, discard, disk_errors_explained, require_space
 from flashdrill.stack.identity import Identity, choose_identity, data_root, install_for
+from flashdrill.stack.machine import libraries, machine
 from flashdrill.stack.ports import HOST, choose_ports
 from flashdrill.stack.provisions import Provisions, make_clock, make_volume
 from flashdrill.stack.reference import reference_root
@@ -45,11 +43,6 @@ _T = TypeVar("_T")
 
 Progress = Callable[[str, float], None]
 """Called with the name of each server when it is ready, and the seconds since the stack's start."""
-
-_LIBRARIES = (
-    "flashdrill", "aiohttp", "asyncpg", "duckdb", "gevent", "httptools", "locust", "msgspec",
-    "pyarrow", "pybreaker", "redis", "toxiproxy-python", "uvloop",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,17 +386,8 @@ async def _visit_toxiproxy(site: _Site, stack: Stack) -> None:
 
 def _versions(site: _Site) -> dict[str, Any]:
     """The machine and the versions of what runs on it."""
-    libraries = {}
-    for name in _LIBRARIES:
-        try:
-            libraries[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        **machine(),
         "free_disk_mb": shutil.disk_usage(site.state_dir).free // 2**20,
         "postgres": {
             "version": site.install.version,
@@ -413,7 +397,7 @@ def _versions(site: _Site) -> dict[str, Any]:
         "redis": valkey.version(site.redis),
         "toxiproxy": {},
         "time_scale": site.spec.backend_settings.get("time_scale", site.spec.time_scale),
-        "libraries": libraries,
+        "libraries": libraries(),
     }
 
 

@@ -1,0 +1,42 @@
+"""A stranger's shop, rehearsed as it is: its own tables read by SQL, a fault in front of its database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.running import Run, run
+from tests.rehearsal.stranger.place import PASSWORD, Place, place
+
+
+async def rehearsed(where: Place, out: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A whole run on the shop."""
+    monkeypatch.setenv("SHOP_DSN", where.dsn)
+    return await asyncio.to_thread(run, out, *where.arguments, scenario=where.folder / "rush.yaml")
+
+
+async def test_a_careful_shop_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with place(tmp_path) as where:
+        found = await rehearsed(where, tmp_path / "runs", monkeypatch)
+    assert found.exit_code == 0, found.output
+    assert found.invariants("holds") >= {"sold-within-stock", "ids-unique"}
+    assert found.summary["faults"][0]["effect_observed"]
+    assert found.folder is not None
+    for path in found.folder.rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
+    assert PASSWORD not in found.output
+
+
+async def test_a_careless_shop_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with place(tmp_path, careless=True) as where:
+        found = await rehearsed(where, tmp_path / "runs", monkeypatch)
+    assert found.exit_code == 1, found.output
+    assert "sold-within-stock" in found.invariants("violated")
+    (oversold,) = (
+        i for i in found.summary["audit"]["invariants"] if i["name"] == "sold-within-stock"
+    )
+    assert set(oversold["examples"]) & {"lamp", "mug"}
