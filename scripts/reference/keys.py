@@ -12,6 +12,7 @@ from flashdrill.plan.gates import GateText
 from flashdrill.plan.moments import ExtentText, MomentText
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.rates import RateShape
+from flashdrill.plan.service import SecretTable
 from flashdrill.plan.shapes import (
     NAME,
     FilePath,
@@ -119,6 +120,7 @@ def _text(shape: Text) -> str:
 
 FORMS: Mapping[type, str | Callable[[Any], str]] = {
     Table: lambda shape: f"[{_bare(shape.noun)}](#{anchor(shape.noun)})",
+    SecretTable: lambda shape: f"[{_bare(shape.noun)}](#{anchor(shape.noun)})",
     Listing: lambda shape: f"list: {form_of(shape.item)}",
     Mapped: lambda shape: f"mapping: name → {form_of(shape.value)}",
     Number: _number,

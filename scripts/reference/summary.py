@@ -29,6 +29,7 @@ TITLES = {
     "Audit": "audit",
     "Invariant": "audit.invariants",
     "FinalReads": "audit.final_reads",
+    "NotChecked": "audit.not_checked",
     "Bottleneck": "bottleneck",
     "ResourceUse": "bottleneck.ranking",
     "GateResult": "gates",

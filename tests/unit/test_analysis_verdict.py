@@ -16,6 +16,7 @@ from flashdrill.model.result import (
     GateResult,
     Invariant,
     InvariantStatus,
+    NotChecked,
     StageValidity,
     Verdict,
 )
@@ -192,3 +193,20 @@ def test_an_optional_fault_that_was_not_due_leaves_no_doubt() -> None:
         in found.reasons[0]
     )
     assert judge(**{**GOOD, "faults": (replace(absent, was_due=True),)}).exit_code == 3
+
+
+NOBODYS = (NotChecked("paid-once", "no read of payments is declared"),)
+
+
+def test_without_reads_the_gates_decide() -> None:
+    verdict = judge((), (PASSED,), (valid(),), (), not_checked=NOBODYS)
+    assert verdict.exit_code == 0
+    assert verdict.reasons[0].startswith("no invariant was asked for, all 1 gates pass")
+
+
+def test_where_nothing_was_asked_for_nothing_is_known() -> None:
+    verdict = judge((), (), (valid(),), (), not_checked=NOBODYS)
+    assert (verdict.exit_code, verdict.reasons) == (
+        3,
+        ("nothing was asked for: no gate, and no final read",),
+    )

@@ -21,6 +21,7 @@ from flashdrill.model.result import (
     GateResult,
     Invariant,
     InvariantStatus,
+    NotChecked,
     StageValidity,
     Verdict,
 )
@@ -37,9 +38,11 @@ def judge(
     stack_error: str = "",
     steady: Sequence[SteadyResult] = (),
     aborted: Aborted | None = None,
+    not_checked: Sequence[NotChecked] = (),
 ) -> Verdict:
     """The verdict. `problems` are other reasons why the run cannot tell, such as errors of the crowd's own
-    code; `stack_error` says what could not run, empty when everything did."""
+    code; `stack_error` says what could not run, empty when everything did; `not_checked` are the invariants that
+    nobody asked for."""
     wrong = (
         *_abortion(aborted),
         *_violations(invariants),
@@ -49,7 +52,7 @@ def judge(
     doubts = (
         *_doubtful_abortion(aborted),
         *_not_steady(steady),
-        *_doubts(invariants, gates, validity, faults),
+        *_doubts(invariants, gates, validity, faults, not_checked),
         *problems,
     )
     if interrupted:
@@ -63,7 +66,9 @@ def judge(
         return Verdict(Conclusion.FAIL, (*wrong, *doubts), EXIT_FAIL)
     if doubts:
         return Verdict(Conclusion.INCONCLUSIVE, doubts, EXIT_INCONCLUSIVE)
-    return Verdict(Conclusion.PASS, (_passed(invariants, gates, faults, steady),), EXIT_PASS)
+    return Verdict(
+        Conclusion.PASS, (_passed(invariants, gates, faults, steady, not_checked),), EXIT_PASS
+    )
 
 
 def _passed(
@@ -71,8 +76,13 @@ def _passed(
     gates: Sequence[GateResult],
     faults: Sequence[FaultRecord],
     steady: Sequence[SteadyResult],
+    not_checked: Sequence[NotChecked],
 ) -> str:
-    held = [f"all {len(invariants)} invariants hold"]
+    held = [
+        f"all {len(invariants)} invariants hold" if invariants else "no invariant was asked for"
+    ]
+    if not_checked and invariants:
+        held[0] += f" ({len(not_checked)} not checked)"
     held.append(f"all {len(gates)} gates pass" if gates else "no gate was asked for")
     due = [fault for fault in faults if fault.was_due]
     if due or not faults:
@@ -153,6 +163,7 @@ def _doubts(
     gates: Sequence[GateResult],
     validity: Sequence[StageValidity],
     faults: Sequence[FaultRecord],
+    not_checked: Sequence[NotChecked],
 ) -> Iterator[str]:
     for stage in validity:
         if not stage.is_valid:
@@ -162,7 +173,7 @@ def _doubts(
     for fault in faults:
         if not fault.is_sound:
             yield from _fault_doubts(fault)
-    yield from _unknowns(invariants, gates)
+    yield from _unknowns(invariants, gates, not_checked)
 
 
 def _fault_doubts(fault: FaultRecord) -> Iterator[str]:
@@ -174,9 +185,15 @@ def _fault_doubts(fault: FaultRecord) -> Iterator[str]:
         yield f"{name} was not healed{cause}"
 
 
-def _unknowns(invariants: Sequence[Invariant], gates: Sequence[GateResult]) -> Iterator[str]:
-    if not invariants:
+def _unknowns(
+    invariants: Sequence[Invariant],
+    gates: Sequence[GateResult],
+    not_checked: Sequence[NotChecked],
+) -> Iterator[str]:
+    if not invariants and not not_checked:
         yield "no invariant was checked"
+    if not invariants and not_checked and not gates:
+        yield "nothing was asked for: no gate, and no final read"
     for invariant in invariants:
         if invariant.status is InvariantStatus.UNKNOWN:
             yield f"{invariant.name} is unknown: {invariant.found}"

@@ -147,7 +147,8 @@ def _orders_line(orders: OperationStats, *, wraps: bool) -> RenderableType:
 
 def _invariants(result: RunResult, *, wraps: bool) -> Iterator[RenderableType]:
     holding = sum(i.status is InvariantStatus.HOLDS for i in result.invariants)
-    yield _field("invariants", f"{holding} of {len(result.invariants)} hold")
+    unasked = f", {len(result.not_checked)} not checked" if result.not_checked else ""
+    yield _field("invariants", f"{holding} of {len(result.invariants)} hold{unasked}")
     violated = [i for i in result.invariants if i.status is InvariantStatus.VIOLATED]
     unknown = [i for i in result.invariants if i.status is InvariantStatus.UNKNOWN]
     for invariant in (*violated, *unknown[:MOST_UNKNOWN]):

@@ -4,7 +4,7 @@ service:
   url: http://127.0.0.1:8000
   reads:
     dsn: {env: SHOP_DSN}
-    stock: {sql: select sku, initial, sold from stock}
+    stock: {sql: "select sku, initial, sold from stock"}
 """
 
 from __future__ import annotations
@@ -15,17 +15,42 @@ from urllib.parse import urljoin
 
 from flashdrill.model.service import READS, SETTLE_S, HttpRead, Read, Secret, Service, SqlRead
 from flashdrill.plan.shapes import DURATION, NAME, FilePath, Mapped, Text
+from flashdrill.plan.source import Node
 from flashdrill.plan.table import Entry, Field, Table
 
 _ADDRESS = r"https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?"
 ADDRESS = Text(
-    f"^{_ADDRESS}$", "an address such as http://127.0.0.1:8000 (without user, password or query)"
+    f"^{_ADDRESS}$",
+    "an address such as http://127.0.0.1:8000 (without user, password or query)",
+    may_be_secret=True,
 )
-_URL = Text(r"^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$", "an address (without user or password)")
-_PLACE = Text(r"^/\S*$|^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$", "a path, or an address")
+_URL = Text(
+    r"^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$", "an address (without user or password)", True
+)
+_PLACE = Text(
+    r"^/\S*$|^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$",
+    "a path, or an address (without user or password)",
+    True,
+)
 _ANY_FILE = FilePath(must_exist=False)
 
-SECRET = Table(
+
+class SecretTable(Table):
+    """Says where a secret is; one that is written out instead is refused without being repeated."""
+
+    __slots__ = ()
+
+    def read(self, node: Node) -> Entry:
+        """The place."""
+        if not isinstance(node.content, dict):
+            raise node.fail(
+                "expected where the secret is, not the secret itself",
+                remedy="such as {env: SHOP_DSN} or {file: /run/secrets/shop_dsn}",
+            )
+        return Table.read(self, node)
+
+
+SECRET = SecretTable(
     "a secret",
     {
         "env": Field(

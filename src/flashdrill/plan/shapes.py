@@ -34,10 +34,14 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text; `pattern` is a whole-text regular expression, `hint` says it in words."""
+    """A text; `pattern` is a whole-text regular expression, `hint` says it in words.
+
+    What `may_be_secret` is not repeated in a message.
+    """
 
     pattern: str = ""
     hint: str = ""
+    may_be_secret: bool = False
 
     def read(self, node: Node) -> str:
         """The text."""
@@ -45,7 +49,8 @@ class Text:
         if scalar.kind != "text":
             raise node.fail(f"expected a text, found {node.described}", remedy="put it in quotes")
         if self.pattern and not re.fullmatch(self.pattern, scalar.text):
-            raise node.fail(f"{scalar.text!r} is not {self.hint}")
+            what = "it" if self.may_be_secret else repr(scalar.text)
+            raise node.fail(f"{what} is not {self.hint}")
         return scalar.text
 
     def schema(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from flashdrill.analysis import recovery
-from flashdrill.analysis.attribution import CpuShares, attribute
+from flashdrill.analysis.attribution import GENERATOR, HOST, CpuShares, attribute
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.catalogue import load_catalogue
 from flashdrill.analysis.closed_loop import closed_loops
@@ -55,6 +55,10 @@ from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.topology import SHARDS
 from flashdrill.rehearsal.trace import Trace
 
+NO_COUNTERS = (
+    "The service gives no counters of its resources, so only this machine's CPU was looked at."
+)
+
 
 def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) -> RunResult:
     """The result of a run, as far as it came. `ops` is the history, `began` the UTC time of its start."""
@@ -70,7 +74,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     problems = [*trace.problems, *_never_looked_at(prepared, ops)]
     doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
-        verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted),
+        verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted, not_checked),
         scenario=_scenario(prepared),
         chaos={"plans": list(prepared.plan_names), "faults": len(prepared.plan.faults)},
         seed=scenario.seed,
@@ -179,6 +183,8 @@ def _bottleneck(
         validity,
         _cpu(trace.samples, scenario, trace.t0_ns, cpu_by_stage(trace.seconds)),
     )
+    if scenario.service is not None and not _gives_counters(found):
+        found = replace(found, sentence=f"{found.sentence} {NO_COUNTERS}")
     if trace.stopped_s is not None:
         sentence = (
             f"No bottleneck is named: the load was ended {trace.stopped_s:.1f} s after its start."
@@ -188,6 +194,11 @@ def _bottleneck(
         return found
     sentence = f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
     return replace(found, named=None, sentence=sentence, remedy="")
+
+
+def _gives_counters(found: Bottleneck) -> bool:
+    """Whether the service said anything of its resources."""
+    return any(use.resource not in {HOST, GENERATOR} for use in found.ranking)
 
 
 def _timeline(trace: Trace, ops: pa.Table) -> Timeline:

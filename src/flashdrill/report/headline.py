@@ -73,7 +73,8 @@ def _invariants(result: RunResult) -> Tile:
         return Tile("invariants hold", value, f"{violated} violated", BAD)
     if unknown:
         return Tile("invariants hold", value, f"{unknown} unknown", UNSURE)
-    return Tile("invariants hold", value, "on final reads", GOOD)
+    unasked = f", {len(result.not_checked)} not checked" if result.not_checked else ""
+    return Tile("invariants hold", value, f"on final reads{unasked}", GOOD)
 
 
 def _faults(result: RunResult) -> Iterator[Tile]:

@@ -44,6 +44,10 @@ def _invariants(result: RunResult) -> Iterator[str]:
         ("invariant", "answer", "found", "examples"),
         ((i.name, i.status.value, i.found, ", ".join(i.examples[:3])) for i in result.invariants),
     )
+    if result.not_checked:
+        names = ", ".join(f"{each.name} ({each.reason})" for each in result.not_checked)
+        yield f"Not checked, since nobody asked for it: {plain(names)}."
+        yield ""
     yield from plain_table(
         ("gate", "answer", "measured"),
         ((f"`{g.text}`", g.status, measured(g.value, g.unit)) for g in result.gates),

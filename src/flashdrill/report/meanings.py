@@ -223,6 +223,11 @@ _JUDGED: Mapping[str, Meanings] = {
         "invariants": "each checker's answer",
         "drain_s": "from the end of the load until the queues were empty, seconds; null: that was not seen",
         "final_reads": "how much was read from the databases",
+        "not_checked": "invariants that nobody asked for, since your own service declares no reads for them",
+    },
+    "NotChecked": {
+        "name": "the invariant",
+        "reason": "which read, or which column of a read, is not declared",
     },
     "FinalReads": {
         "orders": "orders in all databases",

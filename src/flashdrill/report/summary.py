@@ -14,6 +14,7 @@ from flashdrill.model.result import (
     Conclusion,
     GateResult,
     Invariant,
+    NotChecked,
     RunResult,
     StageValidity,
 )
@@ -31,6 +32,7 @@ class Audit(msgspec.Struct, frozen=True):
     invariants: tuple[Invariant, ...]
     drain_s: float | None = None
     final_reads: Mapping[str, Any] = {}
+    not_checked: tuple[NotChecked, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ def summarise(result: RunResult) -> Summary:
             invariants=result.invariants,
             drain_s=result.audit.get("drain_s"),
             final_reads=result.audit.get("final_reads", {}),
+            not_checked=result.not_checked,
         ),
         bottleneck=result.bottleneck,
         capacity=result.capacity,
