@@ -69,7 +69,7 @@ def main() -> int:
         "--rate", type=float, help="of our engine, a second; without it, one that keeps a core busy"
     )
     options = parser.parse_args()
-    with _null_server() as port:
+    with null_server() as port:
         url = f"http://{HOST}:{port}"
         rate = options.rate or _busy_rate(url)
         contenders = dict(_contenders(options.seconds, rate))
@@ -108,30 +108,42 @@ def _ours(url: str, seconds: float, rate: float) -> Used:
     """One process of the crowd, as a run starts it."""
     with tempfile.TemporaryDirectory(prefix="bench-load-") as place:
         folder = Path(place)
-        stage = Stage("load", 0.0, seconds, (Arrivals("order", (Ramp(seconds, rate, rate),)),))
-        spec = CrowdSpec(
-            name="bench",
-            locustfile=str(PARTS / "crowd.py"),
-            base_url=url,
-            payment_url=url,
-            hmac_secret="",
-            stages=(stage,),
-            world=World(10_000, (Product("hot-1", 1999, 1_000_000, 1.0),)),
-            seed=1,
-            ops_path=str(folder / "ops.record"),
-            live_path=str(folder / "live.jsonl"),
-            start_path=str(folder / "start.json"),
-            limits=Limits(in_flight=512),
-        )
+        spec = order_spec(folder, url, seconds, rate)
         write_spec(spec, folder / "crowd.json")
         return asyncio.run(_conduct(spec, folder))
 
 
+def order_spec(folder: Path, url: str, seconds: float, rate: float) -> CrowdSpec:
+    """One process that orders at this rate, with its files in the folder."""
+    stage = Stage("load", 0.0, seconds, (Arrivals("order", (Ramp(seconds, rate, rate),)),))
+    return CrowdSpec(
+        name="bench",
+        locustfile=str(PARTS / "crowd.py"),
+        base_url=url,
+        payment_url=url,
+        hmac_secret="",
+        stages=(stage,),
+        world=World(10_000, (Product("hot-1", 1999, 1_000_000, 1.0),)),
+        seed=1,
+        ops_path=str(folder / "ops.record"),
+        live_path=str(folder / "live.jsonl"),
+        start_path=str(folder / "start.json"),
+        limits=Limits(in_flight=512),
+    )
+
+
+def crowd_environment(spec_path: Path) -> dict[str, str]:
+    """What the process needs, and the way to its locustfile's imports."""
+    return {**child.environment(spec_path), "PYTHONPATH": str(ROOT)}
+
+
 async def _conduct(spec: CrowdSpec, folder: Path) -> Used:
     path = folder / "crowd.json"
-    env = {**child.environment(path), "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        *child.command(path), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        *child.command(path),
+        env=crowd_environment(path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         await child.wait_ready(Path(spec.live_path), lambda: process.returncode is None)
@@ -212,7 +224,8 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _null_server() -> Iterator[int]:
+def null_server() -> Iterator[int]:
+    """A server that answers at once, and its port; it has a core of its own where there are two."""
     with socket.create_server((HOST, 0)) as free:
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "scripts.load.null_server", str(port)]

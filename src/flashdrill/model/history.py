@@ -53,6 +53,22 @@ OPS_SCHEMA = pa.schema(
     ]
 )
 
+_IN_ATTEMPTS = "attempts.list.element."
+_COLUMNS = {
+    **{field.name: field.type for field in OPS_SCHEMA if field.name != "attempts"},
+    **{_IN_ATTEMPTS + field.name: field.type for field in _ATTEMPT},
+}
+_RANDOM = {"key", "order_id", "transaction_id"}
+_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "column_encoding": {
+        name: "DELTA_BINARY_PACKED" for name, kind in _COLUMNS.items() if pa.types.is_integer(kind)
+    },
+    "use_dictionary": [
+        name for name, kind in _COLUMNS.items() if pa.types.is_string(kind) and name not in _RANDOM
+    ],
+}
+
 _NAMES = list(Op.__struct_fields__)
 assert OPS_SCHEMA.names == _NAMES, "the row type and its schema must agree"
 
@@ -95,7 +111,7 @@ class OpsWriter:
     """Writes `ops.parquet` batch by batch; memory is bounded by a row group. Use it with `with`."""
 
     def __init__(self, path: Path, *, group_rows: int = 50_000) -> None:
-        self._writer = pq.ParquetWriter(path, OPS_SCHEMA, compression="zstd")
+        self._writer = pq.ParquetWriter(path, OPS_SCHEMA, **_PARQUET)
         self._group_rows = group_rows
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
@@ -135,7 +151,7 @@ def ops_from_table(table: pa.Table) -> Iterator[Op]:
 
 def write_ops(table: pa.Table, path: Path) -> None:
     """Write `ops.parquet` (zstd, delta-packed integers)."""
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path, **_PARQUET)
 
 
 def read_ops(path: Path) -> pa.Table:
