@@ -20,8 +20,8 @@ rehearse: $(STAMP)  ## Rehearse a flash sale under faults; prints the verdict an
 	@$(BIN)/flashdrill run scenarios/flash_sale.yaml
 
 test: $(STAMP)  ## Run every test.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services
-	@$(BIN)/python -m pytest tests/rehearsal
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 tests/unit tests/services
+	@$(BIN)/python -m pytest --durations=20 tests/rehearsal
 
 lint: $(STAMP)  ## Check style.
 	@$(BIN)/ruff check .
