@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import events
 from locust.env import Environment
 
 from flashdrill.errors import ConfigError, FlashdrillError
 from flashdrill.load import party
+from flashdrill.load.beside import Beside, Lasting
 from flashdrill.load.crowd import OpenCrowd as _HarnessCrowd
 from flashdrill.load.crowd import journey
 from flashdrill.load.operations import Answer, Call, Retry
 from flashdrill.load.player import Player
 from flashdrill.load.session import Session
-from flashdrill.load.spec import CROWD_ENV
+from flashdrill.load.spec import CROWD_ENV, read_spec
 from flashdrill.model.op import Outcome
 from flashdrill.model.scenario import Product
 from flashdrill.plan.crowd import orders_from
@@ -42,21 +45,36 @@ class OpenCrowd(_HarnessCrowd):
         super().__init_subclass__(**options)
         if not cls.__dict__.get("abstract", False):
             init: Any = events.init
-            init.add_listener(cls._stand_alone)
+            init.add_listener(cls._begin)
 
     @classmethod
-    def _stand_alone(cls, environment: Environment, **_: object) -> None:
-        """Without a harness Locust's own processes play the scenario."""
-        if os.environ.get(CROWD_ENV) or cls not in environment.user_classes:
+    def _begin(cls, environment: Environment, **_: object) -> None:
+        """With a harness Locust's user is the crowd; without one, or beside other users, it is none of Locust's."""
+        if cls not in environment.user_classes:
             return
         try:
             _check_alone(environment)
-            orders = orders_from(os.environ)
+            if environment.shape_class is not None:
+                environment.shape_class = Lasting(environment.shape_class)
+            cls.beside = Beside.of(environment, cls)
+            if os.environ.get(CROWD_ENV):
+                cls._under_harness(environment)
+            else:
+                party.attach(environment, Player(orders_from(os.environ), cls(environment)))
         except FlashdrillError as error:
             line = f"{error.message}; {error.remedy}" if error.remedy else error.message
             print(f"flashdrill: {line}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
-        party.attach(environment, Player(orders, cls(environment)))
+        if cls.beside is not None:
+            cls.beside.tell()
+
+    @classmethod
+    def _under_harness(cls, environment: Environment) -> None:
+        if cls.beside is None:
+            environment.shape_class = None  # it is about nobody
+            return
+        cls.beside.await_load(read_spec(Path(os.environ[CROWD_ENV])).base_url)
+        gevent.spawn(cls(environment).come)
 
 
 def _check_alone(environment: Environment) -> None:

@@ -56,9 +56,11 @@ class Party:
         }
         self._processes: list[asyncio.subprocess.Process] = []
 
-    async def start(self, *options: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, *options: str, locustfile: Path = LOCUSTFILE
+    ) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "locust", "--locustfile", str(LOCUSTFILE), *options),
+            *(sys.executable, "-P", "-m", "locust", "--locustfile", str(locustfile), *options),
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

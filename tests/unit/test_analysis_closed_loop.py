@@ -113,3 +113,18 @@ def test_the_worst_one_comes_first_and_the_others_are_named() -> None:
     said = closed_loop(dataclasses.replace(sample(), closed_loop=loops))
     assert said.startswith("p99 of place_order in rush")
     assert said.endswith("The same holds for get_product in rush.")
+
+
+def test_users_of_plain_locust_beside_the_crowd_are_told_of_and_nobody_else() -> None:
+    generator = {"closed_users": ["Waiting"], "closed_requests": 1234}
+    result = dataclasses.replace(sample(), load={"due": 18, "generator": generator})
+    wanted = "Beside the crowd came users of plain Locust: Waiting, 1 234 requests."
+    for report in (render(result, TEMPLATES), "\n".join(lines(result)), in_a_log(result)):
+        assert wanted in report
+    for report in (render(sample(), TEMPLATES), "\n".join(lines(sample())), in_a_log(sample())):
+        assert "eside the crowd" not in report
+
+
+def test_the_page_says_when_later_steps_are_due() -> None:
+    page = render(sample(), TEMPLATES)
+    assert "is due at the end of the one before plus the time to think" in page

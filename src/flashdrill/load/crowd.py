@@ -19,6 +19,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from flashdrill.errors import FlashdrillError
+from flashdrill.load.beside import Beside
 from flashdrill.load.driver import Driver, Journey
 from flashdrill.load.session import Session
 from flashdrill.load.spec import CROWD_ENV, CrowdSpec, read_spec
@@ -51,6 +52,8 @@ class OpenCrowd(User):
     abstract = True
 
     spec: CrowdSpec
+    beside: Beside | None = None
+    """The users of plain Locust in the same locustfile."""
 
     @classmethod
     def journeys(cls) -> tuple[str, ...]:
@@ -63,6 +66,11 @@ class OpenCrowd(User):
         if not os.environ.get(CROWD_ENV):
             while True:
                 gevent.sleep(STAND_BY_S)
+        self.come()
+        raise StopUser
+
+    def come(self) -> None:
+        """The whole crowd, once; then Locust ends, with an exit code that says whether the crowd could go on."""
         try:
             self._gather()
         except FlashdrillError as error:
@@ -72,7 +80,6 @@ class OpenCrowd(User):
             logger.exception("the crowd cannot go on")
             self.environment.process_exit_code = FlashdrillError.exit_code
         gevent.spawn(self.environment.runner.quit)
-        raise StopUser
 
     def _gather(self) -> None:
         self.spec = read_spec(Path(os.environ[CROWD_ENV]))
@@ -82,14 +89,17 @@ class OpenCrowd(User):
         self.environment.events.quitting.add_listener(self._closer(driver))
         driver.ready()
         try:
-            driver.run(driver.await_start())
+            t0_ns = driver.await_start()
+            if self.beside is not None:
+                self.beside.begin()
+            driver.run(t0_ns)
         except BaseException as error:  # Locust's ceiling ends a greenlet with GreenletExit
             driver.stop()
             if isinstance(error, Exception):
                 driver.failed(error)
             raise
         finally:
-            driver.close()
+            driver.close(**self._facts())
         self.environment.process_exit_code = 0
 
     def journeys_for(self, spec: CrowdSpec) -> dict[str, Journey]:
@@ -99,6 +109,8 @@ class OpenCrowd(User):
 
     def tell_locust(self, op: Op) -> None:
         """Let Locust count an operation that has ended: the response time is that from when it was due."""
+        if self.beside is not None:
+            self.beside.told_of_crowd()
         is_expected = op.outcome is Outcome.OK or op.is_refusal
         self.environment.events.request.fire(
             request_type=op.journey,
@@ -110,12 +122,15 @@ class OpenCrowd(User):
             response=None,
         )
 
+    def _facts(self) -> dict[str, object]:
+        return self.beside.facts() if self.beside is not None else {}
+
     def _closer(self, driver: Driver) -> Callable[..., None]:
         """What to do when Locust quits: at the end it finds nothing left, at a SIGTERM it ends everything."""
 
         def close(**_: object) -> None:
             driver.stop()
-            driver.close()
+            driver.close(**self._facts())
             if self.environment.process_exit_code is None:
                 self.environment.process_exit_code = (
                     0  # operations that failed are no error of ours
@@ -127,4 +142,5 @@ class OpenCrowd(User):
 def _somebody_listens(environment: Environment) -> bool:
     """Whether the locustfile hears of requests. Locust's own table, which nobody sees here, costs 10 µs for each."""
     handlers = environment.events.request._handlers
-    return any(not handler.__module__.startswith("locust.") for handler in handlers)
+    ours = ("locust.", "flashdrill.")
+    return any(not handler.__module__.startswith(ours) for handler in handlers)

@@ -121,8 +121,8 @@ class Driver:
         if self._walk is not None:
             self._walk.is_stopped = True
 
-    def close(self) -> None:
-        """End what is open, complete the history, say the totals; harmless when repeated."""
+    def close(self, **facts: object) -> None:
+        """End what is open, complete the history, say the totals and these facts; harmless when repeated."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -134,7 +134,7 @@ class Driver:
         except OSError as error:
             self._live.error("crowd", f"the history could not be written: {error}")
         self._say_second()
-        self._live.done(t_s=self._elapsed_s(), was_interrupted=self._was_stopped)
+        self._live.done(t_s=self._elapsed_s(), was_interrupted=self._was_stopped, **facts)
 
     def failed(self, error: BaseException) -> None:
         """Say why the crowd cannot go on."""

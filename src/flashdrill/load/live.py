@@ -154,7 +154,7 @@ class LiveLog:
             operations={name: asdict(kind) for name, kind in sorted(second.kinds.items())},
         )
 
-    def done(self, *, t_s: float, was_interrupted: bool) -> None:
+    def done(self, *, t_s: float, was_interrupted: bool, **facts: object) -> None:
         """Say the totals, those of the second that is not over too, and end; harmless when repeated."""
         second, self._second = self._second, _Second()
         self.totals.take_in(second.tally)
@@ -166,6 +166,7 @@ class LiveLog:
             max_cpu=round(self.max_cpu, 4),
             lateness_max_ms=round(self.lateness_max_ns / 1e6, 3),
             interrupted=was_interrupted,
+            **facts,
         )
         self._file.close()
 

@@ -1,4 +1,4 @@
-"""What plain Locust would have shown, in words; nothing where it would have shown much the same."""
+"""Closed loops in words: what plain Locust would have shown, and plain Locust's users who came beside the crowd."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ def closed_loop(result: RunResult) -> str:
     worst, *others = result.closed_loop
     more = f" {_others(others)}" if others else ""
     return f"{_said(worst)} {_why(worst)}{more}"
+
+
+def beside_the_crowd(result: RunResult) -> str:
+    """Who else loaded the service, and that no figure knows of it; empty when nobody did."""
+    generator = result.load.get("generator") or {}
+    names = generator.get("closed_users") or ()
+    if not names:
+        return ""
+    requests = count(generator.get("closed_requests", 0))
+    return (
+        f"Beside the crowd came users of plain Locust: {', '.join(names)}, {requests} requests. They wait for their "
+        "answers (a closed loop), so a slow service slows them down. Their requests loaded the service; they are in no "
+        "history, figure, gate or invariant, and orders of theirs would look as if nobody had placed them."
+    )
 
 
 def _said(loop: ClosedLoop) -> str:

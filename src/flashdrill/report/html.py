@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from flashdrill.model.result import RunResult
 from flashdrill.report import headline, steady_state, wording
-from flashdrill.report.closed_loop import closed_loop
+from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
 from flashdrill.report.lanes import STATE_COLORS
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.panels import panels
@@ -36,6 +36,7 @@ def render(result: RunResult, templates: Path) -> str:
             planned_faults=headline.planned(result),
             next_steps=next_steps(result),
             closed_loop=closed_loop(result),
+            beside_the_crowd=beside_the_crowd(result),
             states=STATE_COLORS,
             panels=drawn,
             divisions=divisions,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flashdrill.model.result import RunResult
-from flashdrill.report.closed_loop import closed_loop
+from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.steady_state import after, before, during, moment
@@ -30,6 +30,9 @@ def lines(result: RunResult) -> Iterator[str]:
     yield ""
     if words := closed_loop(result):
         yield f"**Coordinated omission:** {plain(words)}"
+        yield ""
+    if others := beside_the_crowd(result):
+        yield plain(others)
         yield ""
     yield from _invariants(result)
     yield from _steady(result)

@@ -90,6 +90,8 @@ _LOAD: Mapping[str, Meanings] = {
         "max_cpu": "of the load process in its busiest second, share of one core",
         "lateness_max_ms": "the latest that anything left after it was due, milliseconds",
         "interrupted": "whether it was stopped before its end",
+        "closed_users": "classes of plain Locust's users that came beside the crowd; missing: none",
+        "closed_requests": "how many requests they made; these are in no history, figure or invariant",
     },
     "OperationStats": {
         "stage": "the stage; empty: the whole run",

@@ -59,6 +59,8 @@ class Generator(msgspec.Struct, frozen=True):
     max_cpu: float = 0.0
     lateness_max_ms: float = 0.0
     interrupted: bool = False
+    closed_users: tuple[str, ...] = ()
+    closed_requests: int = 0
 
 
 class Load(msgspec.Struct, frozen=True):
