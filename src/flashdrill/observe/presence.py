@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 
@@ -29,8 +30,16 @@ async def ask(url: str, *, wants_2xx: bool, timeout_s: float) -> None:
                 raise AbsentError(f"it answers with status {answer.status}")
     except TimeoutError:
         raise TimeoutError from None
+    except aiohttp.ClientConnectorError as error:
+        raise AbsentError(f"no connection ({_why(error.os_error)})") from None
     except (aiohttp.ClientError, OSError) as error:
         raise AbsentError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def _why(error: OSError) -> str:
+    """The system's words; asyncio puts its own in their place."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else str(error.strerror or error)
 
 
 async def watch(
@@ -38,6 +47,7 @@ async def watch(
     absences: list[tuple[int, int]],
     *,
     timeout_s: float,
+    period_s: float = PERIOD_S,
     now_ns: Callable[[], int] = time.monotonic_ns,
 ) -> None:
     """Until cancelled: note when nobody answers, as (from, to) in CLOCK_MONOTONIC ns; the last may still go on.
@@ -59,4 +69,4 @@ async def watch(
                 absences.append((since_ns, now_ns()))
             elif refused > PATIENCE:
                 absences[-1] = (since_ns, now_ns())
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(period_s)

@@ -268,6 +268,7 @@ def _scenario(prepared: Prepared) -> dict[str, Any]:
         "gates": [gate.text for gate in scenario.gates],
         "aborts": [condition.text for condition in _aborts(prepared)],
         "backend": dict(scenario.backend),
+        "service": "" if scenario.service is None else scenario.service.url,
     }
 
 

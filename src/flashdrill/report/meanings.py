@@ -37,6 +37,7 @@ _RUN: Mapping[str, Meanings] = {
         "gates": "its gates as they are written",
         "aborts": "conditions that end the run early, its own and those of its plans, as they are written",
         "backend": "the backend's settings that it changes",
+        "service": "the address of your own service; empty: it was the reference stack",
     },
     "RunChaos": {
         "plans": "the names of the fault plans",

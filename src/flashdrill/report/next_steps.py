@@ -50,10 +50,13 @@ def _after_interruption(result: RunResult) -> Iterator[Step]:
 
 def _after_stack_failure(result: RunResult) -> Iterator[Step]:
     yield Step(
-        "The log of the server that did not start, or died, says why.",
+        "The log of what did not start, or died, says why.",
         f"tail -n 20 {_quoted(result, 'logs')}/*.log",
     )
-    yield Step("Bring the stack up by itself; `flashdrill down` ends it.", "flashdrill up")
+    if service := _own_service(result):
+        yield Step("Is the service there?", f"curl -i {shlex.quote(service)}")
+    else:
+        yield Step("Bring the stack up by itself; `flashdrill down` ends it.", "flashdrill up")
     yield Step("Repeat the run when that works.", result.command)
 
 
@@ -70,7 +73,7 @@ def _after_failure(result: RunResult) -> Iterator[Step]:
     elif failed:
         yield Step(
             f"{_where(failed[0], result)} No fault was made, so it is the load: the service's own log may say more.",
-            f"tail -n 40 {_quoted(result, 'logs', 'backend.log')}",
+            _service_log(result),
         )
     yield from _unproven(result)
     if (sound := _without_defect(result)) != result.command:
@@ -117,17 +120,31 @@ def _after_doubt(result: RunResult) -> Iterator[Step]:
 def _after_pass(result: RunResult) -> Iterator[Step]:
     if "--no-chaos" in result.command:
         yield Step("It held without faults: now with them.", _with_faults(result))
-    if DEFECT not in result.command and not result.scenario.get("backend", {}).get("defect"):
+    is_planted = DEFECT in result.command or result.scenario.get("backend", {}).get("defect")
+    if not is_planted and not _own_service(result):
         yield Step(
             "See it fail: plant a known defect, units are sold that are not there.",
             _again(result, "--set", "backend.defect=oversell"),
         )
     yield Step("Is it luck? Let other customers come at other moments.", _other_seed(result))
-    yield Step(
-        "Make something scarce, and see what is named as the bottleneck: one connection per shard.",
-        _again(result, "--set", "backend.pool_size=1"),
-    )
+    if not _own_service(result):
+        yield Step(
+            "Make something scarce, and see what is named as the bottleneck: one connection per shard.",
+            _again(result, "--set", "backend.pool_size=1"),
+        )
     yield from _compare(result)
+
+
+def _own_service(result: RunResult) -> str:
+    """The address of somebody's own service; empty: it was the reference stack."""
+    return str(result.scenario.get("service", ""))
+
+
+def _service_log(result: RunResult) -> str:
+    """How to look at what the service said; of somebody's own we have what the crowd saw."""
+    if _own_service(result):
+        return f"flashdrill report {_quoted(result)} --open"
+    return f"tail -n 40 {_quoted(result, 'logs', 'backend.log')}"
 
 
 def _violations(result: RunResult) -> Iterator[Step]:
@@ -160,7 +177,7 @@ def _aborted(aborted: Aborted, result: RunResult) -> Iterator[Step]:
         question = "Run without faults: is it the load, or the fault?"
         yield Step(f"{said} {question}", _without_faults(result))
     else:
-        log = f"tail -n 40 {_quoted(result, 'logs', 'backend.log')}"
+        log = _service_log(result)
         yield Step(f"{said} No fault was made: the service's own log may say more.", log)
 
 

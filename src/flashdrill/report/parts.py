@@ -24,6 +24,7 @@ class RunScenario(msgspec.Struct, frozen=True):
     gates: tuple[str, ...] = ()
     aborts: tuple[str, ...] = ()
     backend: Mapping[str, Any] = {}
+    service: str = ""
 
 
 class RunChaos(msgspec.Struct, frozen=True):

@@ -1,7 +1,13 @@
-"""The stranger's machine room: a PostgreSQL server, a Toxiproxy in front of it, and the shop."""
+"""The stranger's machine room: a PostgreSQL server, a Toxiproxy in front of it, and the shop.
+
+    python -m tests.rehearsal.stranger.place FOLDER [--careless]
+
+keeps it up until Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -162,3 +168,17 @@ def _answers(url: str) -> bool:
             return True
     except (URLError, OSError):
         return False
+
+
+async def _stay(folder: Path, *, careless: bool) -> None:
+    """Up until Ctrl-C, for a look by hand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    async with place(folder, careless=careless) as where:
+        print(f"export SHOP_DSN={where.dsn}")
+        print("flashdrill run", folder / "rush.yaml", *where.arguments, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_stay(Path(sys.argv[1]), careless="--careless" in sys.argv))

@@ -1,0 +1,154 @@
+"""What a run needs of somebody's own service: that it answers, and that its reads can be read."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from flashdrill.audit.declared import read_declared, read_number
+from flashdrill.audit.fetching import UnreadableError
+from flashdrill.model.service import HttpRead, Read, Secret, Service, SqlRead
+from flashdrill.observe import presence
+
+STOCK = [{"sku": "lamp", "initial": 5, "sold": 2}, {"sku": "mug", "initial": 3, "sold": 0}]
+
+
+@asynccontextmanager
+async def serving(
+    answers: dict[str, Any], token: str = "", asked: list[str] | None = None
+) -> AsyncIterator[str]:
+    """A server that gives these documents by path (a number is a status), and its address."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if asked is not None:
+            asked.append(request.path)
+        if token and request.headers.get("Authorization") != f"Bearer {token}":
+            return web.Response(status=401)
+        found = answers.get(request.path_qs, 404)
+        if isinstance(found, str):
+            return web.Response(text=found)
+        return web.Response(status=found) if isinstance(found, int) else web.json_response(found)
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def shop(**reads: Read) -> Service:
+    return Service("http://127.0.0.1:1", reads=reads)
+
+
+async def test_pages_of_json_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "sesame")
+    pages = {
+        "/stock": {"rows": STOCK[:1], "next": "/stock?page=2"},
+        "/stock?page=2": {"rows": STOCK[1:]},
+        "/orders": [],
+    }
+    async with serving(pages, token="sesame") as url:
+        token = Secret("SHOP_TOKEN")
+        found = await read_declared(
+            shop(
+                stock=HttpRead(f"{url}/stock", token=token),
+                orders=HttpRead(f"{url}/orders", token=token),
+            ),
+            5,
+        )
+    assert not found.failures
+    assert [(row.sku, row.initial, row.sold) for row in found.reads.stock] == [
+        ("lamp", 5, 2),
+        ("mug", 3, 0),
+    ]
+    assert found.reads.orders == ()
+    assert found.reads.gives("orders.order_id")
+    assert not found.reads.gives("orders.key")
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (500, "status 500"),
+        ("soon", "no JSON"),
+        ({"stock": []}, "neither a list of objects"),
+        ([1], "neither a list of objects"),
+        ([{"sku": "a"}], "no column `initial`"),
+        ({"rows": [], "next": "http://127.0.0.2:9/x"}, "another host"),
+    ],
+)
+async def test_what_cannot_be_read_is_missing_and_said(document: Any, words: str) -> None:
+    async with serving({"/stock": document, "/orders": []}) as url:
+        found = await read_declared(
+            shop(stock=HttpRead(f"{url}/stock"), orders=HttpRead(f"{url}/orders")), 5
+        )
+    assert found.reads.missing == ("stock",)
+    assert words in found.failures["stock"]
+
+
+async def test_a_file_of_sqlite_is_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table orders (id integer primary key, what text, n int)")
+        database.execute("insert into orders (what, n) values ('lamp', 2)")
+        database.commit()
+    sql = "select id as order_id, what as sku, n as quantity from orders"
+    found = await read_declared(
+        shop(
+            orders=SqlRead(sql, sqlite=path),
+            stock=SqlRead("delete from orders returning what as sku, n as initial", sqlite=path),
+            payments=SqlRead(sql, sqlite=tmp_path / "other.db"),
+        ),
+        5,
+    )
+    assert [(line.order_id, line.sku, line.quantity) for line in found.reads.lines] == [
+        ("1", "lamp", 2)
+    ]
+    assert "readonly" in found.failures["stock"]
+    assert "unable to open" in found.failures["payments"]
+    assert not (tmp_path / "other.db").exists()
+
+
+async def test_one_number_says_whether_it_has_drained(tmp_path: Path) -> None:
+    async with serving({"/bare": 7, "/row": [{"n": 3}], "/rows": STOCK}) as url:
+        assert await read_number(HttpRead(f"{url}/row"), 5) == 3
+        with pytest.raises(UnreadableError, match="should give one number"):
+            await read_number(HttpRead(f"{url}/rows"), 5)
+    one = SqlRead("select 4", sqlite=tmp_path / "a.db")
+    sqlite3.connect(tmp_path / "a.db").close()
+    with pytest.raises(UnreadableError):
+        await read_number(SqlRead("select x", sqlite=tmp_path / "a.db"), 5)
+    assert await read_number(one, 5) == 4
+
+
+async def test_a_service_is_absent_when_nobody_listens_whatever_it_answers() -> None:
+    absences: list[tuple[int, int]] = []
+    asked: list[str] = []
+    async with serving({}, asked=asked) as url:
+        await presence.ask(url, wants_2xx=False, timeout_s=5)
+        with pytest.raises(presence.AbsentError, match="status 404"):
+            await presence.ask(url, wants_2xx=True, timeout_s=5)
+        watching = asyncio.create_task(presence.watch(url, absences, timeout_s=5, period_s=0.02))
+        async with asyncio.timeout(10):
+            while len(asked) < 6:
+                await asyncio.sleep(0.01)
+        assert absences == []
+    async with asyncio.timeout(10):
+        while not absences or absences[0][1] == absences[0][0]:
+            await asyncio.sleep(0.02)
+    watching.cancel()
+    assert len(absences) == 1
+    with pytest.raises(presence.AbsentError, match="Connection refused"):
+        await presence.ask(url, wants_2xx=False, timeout_s=5)
