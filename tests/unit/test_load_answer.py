@@ -108,3 +108,12 @@ def test_every_other_status_is_unknown(answer: Reply, reason: str) -> None:
 def test_without_an_answer_only_what_never_left_is_definite(failure: str, outcome: Outcome) -> None:
     said = judge(Reply(1, 2, failure=failure), GRANTED)
     assert (said.outcome, said.reason, said.is_retryable) == (outcome, failure, True)
+
+
+def test_a_status_that_is_declared_a_refusal_is_one_and_no_other_is() -> None:
+    refused = {409: "sold_out"}
+    said = judge(reply(409, {"sorry": "sold out"}), GRANTED, (), refused)
+    assert (said.outcome, said.reason, said.is_refusal) == (Outcome.FAIL, "sold_out", True)
+    assert not said.is_retryable
+    assert judge(reply(410), GRANTED, (), refused).outcome is Outcome.INFO
+    assert judge(reply(201, {}), GRANTED, (), refused).outcome is Outcome.OK

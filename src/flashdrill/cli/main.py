@@ -13,6 +13,7 @@ from flashdrill.cli.comparing import compare
 from flashdrill.cli.completing import PROGRAM, completion
 from flashdrill.cli.healing import heal
 from flashdrill.cli.importing import import_traffic
+from flashdrill.cli.initialising import init
 from flashdrill.cli.injecting import inject
 from flashdrill.cli.inspecting import schema, validate
 from flashdrill.cli.listing import list_files
@@ -50,6 +51,7 @@ for command in (
     list_files,
     validate,
     schema,
+    init,
     completion,
 ):
     main.add_command(command)

@@ -4,6 +4,7 @@
 |-------------------------------------------------------|---------|-------------------------------|
 | a status that acknowledges, with what it must carry   | ok      | as the call names it          |
 | a problem body with `definite: true` or `refusal: true` | fail  | the problem's type            |
+| a status that the call declares a refusal             | fail    | as the call names it          |
 | nothing: no connection, so not a byte was sent        | fail    | connection_refused, connect_timeout, tls_failed |
 | 504 without that                                      | info    | gateway_timeout               |
 | any other status                                      | info    | http_NNN                      |
@@ -29,6 +30,7 @@ NOT_CONNECTED = frozenset({"connection_refused", "connect_timeout", "tls_failed"
 RETRYABLE_STATUSES = frozenset({0, 429, 503, 504})
 """Of definite failures these are worth another attempt (0: there was no connection)."""
 
+_NONE: Mapping[int, str] = {}
 _PROBLEM = "application/problem+json"
 
 
@@ -43,9 +45,13 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 
 def judge(
-    reply: Reply, acknowledged: Mapping[int, str], required: tuple[str, ...] = ()
+    reply: Reply,
+    acknowledged: Mapping[int, str],
+    required: tuple[str, ...] = (),
+    refused: Mapping[int, str] = _NONE,
 ) -> Judgement:
-    """What the reply says. `acknowledged` maps statuses to reasons; `required` are fields that such an answer has."""
+    """What the reply says. `acknowledged` and `refused` map statuses to reasons; `required` are fields that an
+    acknowledging answer has."""
     if reply.failure:
         outcome = Outcome.FAIL if reply.failure in NOT_CONNECTED else Outcome.INFO
         return Judgement(outcome, reply.failure, is_retryable=True)
@@ -53,6 +59,8 @@ def judge(
     reason = acknowledged.get(reply.status)
     if reason is not None and all(name in document for name in required):
         return Judgement(Outcome.OK, reason, document=document)
+    if (refusal := refused.get(reply.status)) is not None:
+        return Judgement(Outcome.FAIL, refusal, is_refusal=True, document=document)
     if reply.content_type.startswith(_PROBLEM) and reason is None:
         definite = _definite(reply.status, document)
         if definite is not None:

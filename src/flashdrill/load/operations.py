@@ -42,14 +42,16 @@ class Retry(msgspec.Struct, frozen=True, gc=False):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer wants. `acknowledged` maps the statuses that grant it to the outcome's reason.
 
-    `required` are the fields that an acknowledging answer has, `sign` makes headers afresh for each attempt.
-    The last block is what the checkers need to know of it; it goes into the history as it is.
+    `refused` does the same for statuses that refuse it for a reason of business: it certainly did not happen, and
+    that is no error. `required` are the fields that an acknowledging answer has, `sign` makes headers afresh for each
+    attempt. The last block is what the checkers need to know of it; it goes into the history as it is.
     """
 
     kind: str
     method: str
     path: str
     acknowledged: Mapping[int, str]
+    refused: Mapping[int, str] = {}
     body: bytes = b""
     headers: Mapping[str, str] = {}
     sign: Callable[[bytes], Mapping[str, str]] | None = None
@@ -169,7 +171,7 @@ class Operations:
         request = Request(call.method, call.path, call.body, headers)
         open_op.leaves(self._clock_ns(), self._watch)
         reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
-        judgement = judge(reply, call.acknowledged, call.required)
+        judgement = judge(reply, call.acknowledged, call.required, call.refused)
         open_op.answered(reply, judgement)
         return reply, judgement
 

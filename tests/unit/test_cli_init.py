@@ -1,0 +1,73 @@
+"""`flashdrill init`: files that can be used as they are, and nothing that was there is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flashdrill.cli.main import invoke
+from flashdrill.plan.scenario import load_scenario
+
+FILES = ("scenarios/first.yaml", "scenarios/first.py", "chaos/plans/first.yaml")
+
+
+def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", str(tmp_path), "--target", "http://10.1.2.3:8080/"]) == 0
+    said = capsys.readouterr().out
+    for name in FILES:
+        assert f"written: {tmp_path / name}" in said
+    paths = [str(tmp_path / name) for name in ("scenarios", "chaos/plans")]
+    assert invoke(["validate", *paths]) == 0
+    service = load_scenario(tmp_path / "scenarios/first.yaml").service
+    assert service is not None
+    assert service.url == "http://10.1.2.3:8080"
+    compile((tmp_path / "scenarios/first.py").read_text(), "first.py", "exec")
+
+
+def test_what_its_comments_offer_can_be_taken(tmp_path: Path) -> None:
+    invoke(["init", str(tmp_path)])
+    path = tmp_path / "scenarios/first.yaml"
+    text = path.read_text()
+    for line in (
+        "health:",
+        "metrics:",
+        "processes:",
+        "reads:",
+        "  dsn:",
+        "  settle:",
+        "  orders:",
+        "  stock:",
+    ):
+        assert f"  # {line}" in text
+        text = text.replace(f"  # {line}", f"  {line}", 1)
+    path.write_text(text)
+    service = load_scenario(path).service
+    assert service is not None
+    assert set(service.reads) == {"orders", "stock"}
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / FILES[0]).write_text("mine")
+    assert invoke(["init", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert f"left as it is: {tmp_path / FILES[0]}" in said
+    assert f"written: {tmp_path / FILES[1]}" in said
+    assert (tmp_path / FILES[0]).read_text() == "mine"
+
+
+def test_a_file_in_the_place_of_a_folder_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scenarios").write_text("mine")
+    assert invoke(["init", str(tmp_path)]) == 2
+    assert "flashdrill: " in capsys.readouterr().err
+
+
+def test_the_reference_is_copied_and_good(tmp_path: Path) -> None:
+    assert invoke(["init", str(tmp_path), "--reference"]) == 0
+    assert (tmp_path / "scenarios/smoke.yaml").is_file()
+    assert (tmp_path / "chaos/faults/stuck_job.py").is_file()
+    assert invoke(["validate", str(tmp_path / "scenarios/smoke.yaml")]) == 0
+    assert invoke(["init", "--reference", "--target", "http://127.0.0.1:1"]) == 2
