@@ -9,6 +9,7 @@ from typing import Any
 from flashdrill.plan.conditions import ConditionText
 from flashdrill.plan.fault_kinds import FaultEntry, TargetNames
 from flashdrill.plan.gates import GateText
+from flashdrill.plan.guards import HostShape
 from flashdrill.plan.moments import ExtentText, MomentText
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.rates import RateShape
@@ -28,6 +29,7 @@ from flashdrill.plan.shapes import (
 from flashdrill.plan.steady_state import Conditions, SteadyStateShape
 from flashdrill.plan.table import Table
 from flashdrill.plan.traffic import Moment, Offsets
+from flashdrill.plan.world import UsersShape
 from flashdrill.report.tables import table
 
 HEAD = ("key", "form", "default", "meaning", "example")
@@ -131,6 +133,8 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
     Free: lambda shape: "text, number or flag" if shape.is_flat else "any value",
     Flag: "`true` or `false`",
     FilePath: "path, relative to this file",
+    HostShape: "name or address, without scheme and port",
+    UsersShape: "whole number, from 1 to 100 000 000, or [users](#the-users)",
     GateText: "[gate](gates.md)",
     ConditionText: CONDITION,
     Conditions: f"{CONDITION}, or list of them",

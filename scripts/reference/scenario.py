@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flashdrill.plan.guards import MARKING
 from flashdrill.plan.quantities import (
     DURATION_EXAMPLES,
     PRICE_EXAMPLE,
@@ -16,7 +17,7 @@ from flashdrill.plan.recording import TRAFFIC_USE
 from flashdrill.plan.scenario import LIMITS, SCENARIO
 from flashdrill.plan.stages import STAGE, STAIRCASE
 from flashdrill.plan.steady_state import STEADY_STATE
-from flashdrill.plan.world import PRODUCT, WORLD
+from flashdrill.plan.world import PRODUCT, USERS, WORLD
 from flashdrill.report.tables import table
 from scripts.reference import service
 from scripts.reference.keys import Keys, section
@@ -41,15 +42,18 @@ SECTIONS: dict[str, Keys] = {
             "steady_state": "steady_state: [error_rate < 1%, p99(place_order) < 500ms]",
             "abort": "abort: error_rate(place_order) > 50% for 10s",
             "limits": "limits: {in_flight: 1024}",
+            "hosts": "hosts: [shop.example.com, 10.0.0.7]",
+            "marking": "marking: {header: X-Load-Test}",
         },
     ),
     "the world": Keys(
         WORLD,
         {
-            "users": "users: 5000",
+            "users": "users: {count: 5000, prefix: drill-}",
             "products": 'products: [{sku: hot-1, price: "19.99", stock: 60}]',
         },
     ),
+    "the users": Keys(USERS, {"count": "count: 5000", "prefix": "prefix: drill-"}),
     "a product": Keys(
         PRODUCT,
         {
@@ -121,8 +125,10 @@ SECTIONS: dict[str, Keys] = {
             "request_timeout": "request_timeout: 5s",
             "max_attempts": "max_attempts: 6",
             "drain_timeout": "drain_timeout: 2m",
+            "rate_max": "rate_max: 2000/s",
         },
     ),
+    "the marking": Keys(MARKING, {"enabled": "enabled: false", "header": "header: X-Load-Test"}),
 }
 QUANTITIES = (
     ("duration", "a number and `ms`, `s`, `m` or `h`", DURATION_EXAMPLES),

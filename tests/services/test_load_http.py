@@ -321,3 +321,52 @@ def test_a_server_that_speaks_no_tls_is_told() -> None:
 def test_what_is_no_http_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="not an HTTP address"):
         Wire({"backend": url}, connections=1, clock_ns=time.monotonic_ns)
+
+
+def test_a_name_goes_to_the_addresses_it_was_given_and_a_request_carries_its_marks() -> None:
+    peer = Peer(politely)
+    server = StreamServer(("127.0.0.1", 0), peer.handle)
+    server.start()
+    wire = Wire(
+        {"backend": f"http://shop.example.com:{server.server_port}"},
+        connections=1,
+        clock_ns=time.monotonic_ns,
+        hosts={"shop.example.com": ("127.0.0.1",)},
+        headers={"X-Flashdrill-Run": "r1", "X-More": "2"},
+    )
+    try:
+        assert ask(wire, Request("GET", "/a", b"", {"X-Own": "3"})).status == 200
+    finally:
+        wire.close()
+        server.stop(timeout=1)
+    head = peer.heard[0]
+    assert b"\r\nHost: shop.example.com:" in head
+    assert b"\r\nX-Flashdrill-Run: r1\r\nX-More: 2\r\nX-Own: 3\r\n" in head
+
+
+def test_a_host_that_is_not_allowed_cannot_be_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked_up(*_: object) -> None:
+        raise AssertionError("a name was looked up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    for host in ("shop.example.com", "10.0.0.7"):
+        with pytest.raises(ConfigError, match=f"{host} is not among the hosts of this run"):
+            Wire({"backend": f"http://{host}"}, connections=1, clock_ns=time.monotonic_ns)
+
+
+def test_a_redirect_is_an_answer_and_not_followed() -> None:
+    other = Peer(politely)
+    server = StreamServer(("127.0.0.1", 0), other.handle)
+    server.start()
+    place = b"Location: http://127.0.0.1:%d/\r\n" % server.server_port
+
+    def behave(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            sock.sendall(b"HTTP/1.1 302 Found\r\n" + place + b"Content-Length: 0\r\n\r\n")
+
+    try:
+        with wired(behave) as (wire, peer):
+            assert [ask(wire).status for _ in range(2)] == [302, 302]
+    finally:
+        server.stop(timeout=1)
+    assert (peer.connections, len(peer.heard), other.connections) == (1, 2, 0)

@@ -56,3 +56,44 @@ def test_two_workers_of_a_run_share_a_folder_and_no_file(
 def test_a_mistake_is_named(told: dict[str, str], change: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         orders_from(told | change)
+
+
+AWAY = {"FLASHDRILL_BACKEND_URL": "http://shop.example.com"}
+
+
+def away_from(told: dict[str, str], folder: Path, hosts: str) -> dict[str, str]:
+    """A copy of the scenario that lists hosts."""
+    text = SCENARIO.read_text().replace("flash_sale.py", f"{SCENARIO.parent}/flash_sale.py")
+    text = text.replace("../chaos", f"{SCENARIO.parents[1]}/chaos")
+    (folder / "away.yaml").write_text(f"{text}hosts: [{hosts}]\n")
+    return told | AWAY | {"FLASHDRILL_SCENARIO": str(folder / "away.yaml")}
+
+
+def resolve(host: str) -> tuple[str, ...]:
+    assert host == "shop.example.com"
+    return ("203.0.113.7",)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "more", "named"),
+    [
+        ("", {}, r"FLASHDRILL_BACKEND_URL is on shop.example.com"),
+        ("10.0.0.7", {"FLASHDRILL_YES": "1"}, r"FLASHDRILL_BACKEND_URL is on shop.example.com"),
+        ("shop.example.com", {}, "nobody has confirmed"),
+        ("shop.example.com", {"FLASHDRILL_YES": "yes"}, "FLASHDRILL_YES: 'yes'"),
+    ],
+)
+def test_plain_locust_is_kept_from_other_hosts(
+    told: dict[str, str], tmp_path: Path, hosts: str, more: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        orders_from(away_from(told, tmp_path, hosts) | more, resolve)
+
+
+def test_plain_locust_goes_where_the_scenario_and_the_variable_say(
+    told: dict[str, str], tmp_path: Path
+) -> None:
+    environment = away_from(told, tmp_path, "shop.example.com") | {"FLASHDRILL_YES": "1"}
+    spec = orders_from(environment, resolve).spec(Share(1))
+    assert spec.hosts == {"shop.example.com": ("203.0.113.7",)}
+    assert spec.limits.rate_max == 1000

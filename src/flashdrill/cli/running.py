@@ -58,6 +58,17 @@ Examples:
     "scenario's service.url.",
 )
 @click.option(
+    "--rate-max",
+    metavar="RATE",
+    help="Never send more requests than this, such as 2000/s, in the place of the scenario's limits.rate_max.",
+)
+@click.option(
+    "--yes",
+    "is_yes",
+    is_flag=True,
+    help="The load may go to every host beyond this machine that the scenario lists: do not ask.",
+)
+@click.option(
     "--toxiproxy",
     callback=toxiproxy_choice,
     metavar="auto|real|embedded|URL",
@@ -94,6 +105,8 @@ def run(
     overrides: tuple[str, ...],
     seed: int | None,
     target: str,
+    rate_max: str | None,
+    is_yes: bool,
     toxiproxy: str,
     adopt: tuple[str, ...],
     out: Path,
@@ -102,6 +115,7 @@ def run(
     """Rehearse SCENARIO and end in a verdict (the exit code)."""
     began = time.monotonic()
     click.echo(f"reading {scenario}")
+    from flashdrill.cli.confirming import confirmed  # noqa: PLC0415
     from flashdrill.cli.console import open_console, views  # noqa: PLC0415
     from flashdrill.cli.outcome import show_outcome  # noqa: PLC0415
     from flashdrill.cli.terminal import Terminal  # noqa: PLC0415
@@ -112,6 +126,7 @@ def run(
     if no_chaos and plans:
         raise ConfigError("--no-chaos and --chaos exclude each other", remedy="leave one out")
     changes = overrides if seed is None else (*overrides, f"seed={seed}")
+    changes = changes if rate_max is None else (*changes, f"limits.rate_max={rate_max}")
     order = Order(
         scenario=scenario,
         plans=() if no_chaos else plans or None,
@@ -122,7 +137,7 @@ def run(
         out=out,
         command=_command(scenario, plans, no_chaos, changes, target, toxiproxy, adopt),
     )
-    prepared = prepare(order)
+    prepared = confirmed(prepare(order), is_yes=is_yes)
     refuse_over_leftovers(order.state)
     console = open_console()
     with Terminal(

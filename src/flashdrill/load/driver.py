@@ -25,6 +25,7 @@ from flashdrill.load.dispatch import Walk
 from flashdrill.load.http import Wire
 from flashdrill.load.live import LiveLog
 from flashdrill.load.operations import Operations
+from flashdrill.load.rate_cap import RateCap
 from flashdrill.load.record import Recorder
 from flashdrill.load.schedule import Arrival, arrivals
 from flashdrill.load.session import Market, Session
@@ -63,6 +64,9 @@ class Driver:
             {"backend": spec.base_url, "payment": spec.payment_url},
             connections=spec.limits.in_flight,
             clock_ns=clock_ns,
+            hosts=spec.hosts,
+            headers=spec.headers,
+            count=None if spec.limits.rate_max is None else self._cap(spec.limits.rate_max).count,
         )
         self._operations = Operations(
             self._wire,
@@ -150,6 +154,15 @@ class Driver:
         self._recorder.add(op)
         if self._on_ended is not None:
             self._on_ended(op)
+
+    def _cap(self, per_s: float) -> RateCap:
+        """What ends the run when more would be sent in a second."""
+
+        def exceeded(most: int) -> None:
+            self._live.event("over_cap", t_s=round(self._elapsed_s(), 3), requests_per_s=most)
+            self.stop()
+
+        return RateCap(per_s, self._spec.workers, exceeded)
 
     def _begin(self, arrival: Arrival, due_ns: int) -> None:
         self._live.due()

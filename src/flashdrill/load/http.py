@@ -1,4 +1,4 @@
-"""One HTTP request on the wire, timed, with nothing hidden: no silent retry, no cookie, no redirect.
+"""One HTTP request on the wire, timed, with nothing hidden: no silent retry, no cookie, no redirect, no other host.
 
 Each request is sent once. The pool is as large as the in-flight bound, so that nobody waits for a connection; a wait
 for one is measured. Certificates are verified.
@@ -10,10 +10,10 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import gevent
-import gevent.socket
 from gevent.event import Event
 
 from flashdrill.errors import ConfigError
@@ -21,6 +21,7 @@ from flashdrill.load.answering import BadAnswerError
 from flashdrill.load.connection import Connection, OutOfTimeError, TlsConnection
 from flashdrill.load.deadlines import Deadlines
 from flashdrill.load.exchange import Reply, Request
+from flashdrill.model.hosts import Addresses, addresses_of, host_of
 
 MAX_ANSWER_BYTES = 1 << 20
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -28,16 +29,27 @@ _OUR_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EA
 
 
 class Pool:
-    """The connections to one server; `take` one, and `put` it back."""
+    """The connections to one server; `take` one, and `put` it back. `headers` go with every request.
+
+    Raises ConfigError for a host that is neither loopback nor among `hosts`: they say which addresses it has.
+    """
 
     def __init__(
-        self, url: str, connections: int, clock_ns: Callable[[], int], deadlines: Deadlines
+        self,
+        url: str,
+        connections: int,
+        clock_ns: Callable[[], int],
+        deadlines: Deadlines,
+        hosts: Addresses,
+        headers: Mapping[str, str],
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(f"not an HTTP address: {url!r}", remedy="use http://HOST:PORT")
-        self.head = f"Host: {parts.netloc.rpartition('@')[2]}\r\n"
+        marks = {"Host": parts.netloc.rpartition("@")[2], **headers}
+        self.head = "".join(f"{name}: {value}\r\n" for name, value in marks.items())
         """What the head of every request has."""
+        self.lines = len(marks)
         self.prefix = parts.path.rstrip("/")
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -46,7 +58,9 @@ class Pool:
         self._free = connections
         self._freed = Event()  # set when a place is given back
         self._idle: list[Connection] = []
-        self._addresses: list[tuple[int, object]] = []
+        self._addresses = [
+            _socket_address(a, self._port) for a in addresses_of(host_of(url), hosts)
+        ]
 
     def take(self, deadline_ns: int) -> tuple[Connection, int]:
         """A connection that is open, and the nanoseconds waited for a free place (0 in an open generator).
@@ -94,10 +108,12 @@ class Pool:
     def _connect(self, deadline_ns: int) -> Connection:
         """A new one, to the first address that takes it."""
         failure: OSError = ConnectionRefusedError(f"no address of {self._host}")
-        for family, address in self._resolved():
+        for family, address in self._addresses:
             connection = self._new()
             try:
                 connection.open(family, address, self._left_s(deadline_ns))
+            except ssl.SSLError:
+                raise  # this address has answered
             except OSError as error:
                 failure = error
             else:
@@ -111,13 +127,6 @@ class Pool:
             self._clock_ns, MAX_ANSWER_BYTES, self._deadlines, self._context, self._host
         )
 
-    def _resolved(self) -> list[tuple[int, object]]:
-        """Looked up once: a look-up for each connection would be the generator's own delay."""
-        if not self._addresses:
-            found = gevent.socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)
-            self._addresses = [(family, address) for family, _, _, _, address in found]
-        return self._addresses
-
     def _left_s(self, deadline_ns: int) -> float:
         return max(0.001, (deadline_ns - self._clock_ns()) / 1e9)
 
@@ -125,16 +134,25 @@ class Pool:
 class Wire:
     """Sends requests to named targets, such as `backend` and `payment`.
 
-    At most `connections` are open for each; whoever would exceed that waits, and the wait is measured.
+    At most `connections` are open for each; whoever would exceed that waits, and the wait is measured. `count` is told
+    of each request before it leaves, and may refuse it by raising.
     """
 
     def __init__(
-        self, targets: Mapping[str, str], *, connections: int, clock_ns: Callable[[], int]
+        self,
+        targets: Mapping[str, str],
+        *,
+        connections: int,
+        clock_ns: Callable[[], int],
+        hosts: Addresses = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
+        count: Callable[[int], None] | None = None,
     ) -> None:
-        self._clock_ns = clock_ns
+        self._clock_ns, self._count = clock_ns, count
         self._deadlines = Deadlines(clock_ns, gevent.get_hub().loop.timer)
         self._pools = {
-            name: Pool(url, connections, clock_ns, self._deadlines) for name, url in targets.items()
+            name: Pool(url, connections, clock_ns, self._deadlines, hosts, headers)
+            for name, url in targets.items()
         }
 
     def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
@@ -145,6 +163,8 @@ class Wire:
         pool = self._pools[via]
         data = _encode(pool, request)
         sent_ns = self._clock_ns()
+        if self._count is not None:
+            self._count(sent_ns)
         deadline_ns = sent_ns + round(timeout_s * 1e9)
         try:
             connection, waited_ns = pool.take(deadline_ns)
@@ -185,7 +205,7 @@ class Wire:
 def _encode(pool: Pool, request: Request) -> bytes:
     method, body = request.method, request.body
     head = f"{method} {pool.prefix}{request.path} HTTP/1.1\r\n{pool.head}"
-    lines = 2
+    lines = pool.lines + 1
     for name, value in request.headers.items():
         head += f"{name}: {value}\r\n"
         lines += 1
@@ -210,6 +230,10 @@ def _reply(sent_ns: int, connection: Connection, waited_ns: int) -> Reply:
         connection_wait_ns=waited_ns,
         first_ns=connection.first_ns,
     )
+
+
+def _socket_address(address: str, port: int) -> tuple[int, object]:
+    return (socket.AF_INET6 if ":" in address else socket.AF_INET), (address, port)
 
 
 def _seconds(value: str) -> float | None:

@@ -20,6 +20,7 @@ from flashdrill.analysis.validity import cpu_by_stage, validate
 from flashdrill.errors import FlashdrillError
 from flashdrill.load.account import COUNTS, Part
 from flashdrill.load.driver import Driver, Journey
+from flashdrill.load.over_cap import over_cap_words
 from flashdrill.load.record import to_parquet
 from flashdrill.load.schedule import arrivals
 from flashdrill.load.shares import Orders, Share
@@ -121,7 +122,8 @@ def _part(spec: CrowdSpec, gates: tuple[Gate, ...]) -> Part:
     end: dict[str, Any] = next((line for line in told if line["event"] == "done"), {})
     counts = {name: int(end.get(name, 0)) for name in COUNTS}
     late_ms = _lateness_p99_ms(table)
-    return Part(scheduled.total(), counts, late_ms, (*doubts, *_failures(end)))
+    over_cap: dict[str, Any] = next((line for line in told if line["event"] == "over_cap"), {})
+    return Part(scheduled.total(), counts, late_ms, (*doubts, *_failures({**end, **over_cap})))
 
 
 def _lateness_p99_ms(table: pa.Table) -> float | None:
@@ -134,3 +136,5 @@ def _lateness_p99_ms(table: pa.Table) -> float | None:
 def _failures(end: Mapping[str, Any]) -> Iterator[str]:
     if end.get("crowd_errors"):
         yield f"the crowd's own code failed {end['crowd_errors']} times, see its live.jsonl"
+    if end.get("requests_per_s"):
+        yield over_cap_words(end["requests_per_s"], end["t_s"])

@@ -36,7 +36,7 @@ class Market:
 
     def draw_user(self, rng: Random) -> str:
         """A user's id."""
-        return f"u{rng.randrange(self.world.users)}"
+        return f"{self.world.user_prefix}{rng.randrange(self.world.users)}"
 
     def draw_product(self, rng: Random) -> Product:
         """A product, by weight."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from flashdrill.errors import ConfigError
+from flashdrill.model.hosts import LOOPBACK_ONLY, Admission
+from flashdrill.model.rate_cap import rate_cap
 from flashdrill.model.scenario import Limits, Scenario, Stage, World
 
 CROWD_ENV = "FLASHDRILL_CROWD"
@@ -21,7 +24,8 @@ GRACE_S = 10.0
 class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a load process needs; times in seconds, URLs without a path.
 
-    `worker` of `workers` takes every n-th arrival. The secret signs payment callbacks; it belongs to
+    `worker` of `workers` takes every n-th arrival. `hosts` are those beyond loopback that it may send to, with their
+    addresses; it looks no name up. `headers` go with every request. The secret signs payment callbacks; it belongs to
     the run and is made for it.
     """
 
@@ -39,6 +43,8 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     time_scale: float = 1.0
     limits: Limits = Limits()
     parameters: dict[str, Any] = {}
+    hosts: dict[str, tuple[str, ...]] = {}
+    headers: dict[str, str] = {}
     worker: int = 0
     workers: int = 1
     start_timeout_s: float = 120.0
@@ -52,10 +58,14 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         payment_url: str,
         hmac_secret: str,
         folder: Path,
+        admission: Admission = LOOPBACK_ONLY,
         worker: int = 0,
         workers: int = 1,
     ) -> Self:
-        """The specification of one worker, with its files in the run's folder."""
+        """The specification of one worker, with its files in the run's folder, whose name is the run's id.
+
+        Raises ConfigError for a URL on a host that the run may not hit.
+        """
         folder = folder.resolve()  # the child may have another current directory
         suffix = "" if workers == 1 else f"-{worker}"
         return cls(
@@ -71,8 +81,10 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             live_path=str(folder / f"live{suffix}.jsonl"),
             start_path=str(folder / "start.json"),
             time_scale=scenario.time_scale,
-            limits=scenario.limits,
+            limits=replace(scenario.limits, rate_max=rate_cap(scenario.limits, admission)),
             parameters=dict(scenario.parameters),
+            hosts={**admission.of(base_url), **admission.of(payment_url)},
+            headers=scenario.marking.headers(folder.name),
             worker=worker,
             workers=workers,
         )

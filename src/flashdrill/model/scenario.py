@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flashdrill.model.condition import Condition
+from flashdrill.model.marking import Marking
 from flashdrill.model.service import Service
 from flashdrill.model.steady_state import SteadyState
 
@@ -109,6 +110,7 @@ class World:
 
     users: int
     products: tuple[Product, ...]
+    user_prefix: str = "u"  # an id is the prefix and a number below `users`
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Limits:
     request_timeout_s: float = 5.0
     max_attempts: int = 3
     drain_timeout_s: float = 60.0
+    rate_max: float | None = None  # requests a second; None: as `model.rate_cap` says
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class Scenario:
     steady_state: SteadyState | None = None
     aborts: tuple[Condition, ...] = ()
     service: Service | None = None  # None: the reference stack
+    hosts: tuple[str, ...] = ()  # beyond loopback, those that a run may send to
+    marking: Marking = field(default_factory=Marking)
 
     @property
     def duration_s(self) -> float:

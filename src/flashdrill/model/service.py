@@ -65,6 +65,15 @@ class Service:
     settle_s: float = SETTLE_S
     drained: Read | None = None
 
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """Every URL that is asked during a run, by the key that names it."""
+        yield "service.url", self.url
+        for name, url in self.metrics.items():
+            yield f"service.metrics.{name}", url
+        for name, read in (*self.reads.items(), ("drained", self.drained)):
+            if isinstance(read, HttpRead):
+                yield f"service.reads.{name}", read.url
+
     def secrets(self) -> Iterator[Secret]:
         """Every secret that a read needs."""
         drained = () if self.drained is None else (self.drained,)

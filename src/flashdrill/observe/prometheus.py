@@ -62,7 +62,7 @@ def parse(text: str, prefix: str = PREFIX) -> Iterator[Sample]:
 
 async def _fetch(session: aiohttp.ClientSession, url: str) -> str:
     try:
-        async with session.get(url) as answer:
+        async with session.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ConnectionError(f"{url} answered {answer.status}")
             body = await answer.content.read(MOST_BYTES)

@@ -8,6 +8,7 @@
 | FLASHDRILL_HMAC_SECRET_FILE | a file with the secret that signs the callbacks                               |
 | FLASHDRILL_RUN_DIR          | a folder that gets one folder a run; without it, a temporary one              |
 | FLASHDRILL_SEED             | another seed than the scenario's                                              |
+| FLASHDRILL_YES              | 1: the load may go to the hosts that the scenario lists                       |
 """
 
 from __future__ import annotations
@@ -16,21 +17,34 @@ import os
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flashdrill.errors import ConfigError
+from flashdrill.load.peak import check_peak
 from flashdrill.load.shares import Orders, Share
 from flashdrill.load.spec import CROWD_ENV, CrowdSpec
+from flashdrill.model.hosts import Admission, Resolve, admit, look_up
+from flashdrill.model.rate_cap import rate_cap
+from flashdrill.model.scenario import Scenario
 from flashdrill.plan.scenario import load_scenario
 
-SCENARIO, BACKEND, PAYMENT, SECRET_FILE, RUN_DIR, SEED = (
+SCENARIO, BACKEND, PAYMENT, SECRET_FILE, RUN_DIR, SEED, YES = (
     f"FLASHDRILL_{name}"
-    for name in ("SCENARIO", "BACKEND_URL", "PAYMENT_URL", "HMAC_SECRET_FILE", "RUN_DIR", "SEED")
+    for name in (
+        "SCENARIO",
+        "BACKEND_URL",
+        "PAYMENT_URL",
+        "HMAC_SECRET_FILE",
+        "RUN_DIR",
+        "SEED",
+        "YES",
+    )
 )
 
 
-def orders_from(environment: Mapping[str, str]) -> Orders:
+def orders_from(environment: Mapping[str, str], resolve: Resolve = look_up) -> Orders:
     """What is to be played. Raises ConfigError that names the variable."""
     if not environment.get(SCENARIO):
         raise ConfigError(
@@ -41,6 +55,9 @@ def orders_from(environment: Mapping[str, str]) -> Orders:
     scenario = load_scenario(Path(environment[SCENARIO]), (f"seed={seed}",) if seed else ())
     backend = _url(environment, BACKEND)
     payment = _url(environment, PAYMENT) if environment.get(PAYMENT) else backend
+    urls = {BACKEND: backend, PAYMENT: payment}
+    admission = partial(_admission, environment, scenario, urls, resolve)
+    admission()  # what is wrong with it is told now
     secret = _secret(_wanted(environment, SECRET_FILE))
     place = _folder(environment.get(RUN_DIR, ""))
 
@@ -57,11 +74,29 @@ def orders_from(environment: Mapping[str, str]) -> Orders:
             payment_url=payment,
             hmac_secret=secret,
             folder=folder(share.epoch_ns),
+            admission=admission(),
             worker=share.worker,
             workers=share.workers,
         )
 
     return Orders(scenario.name, scenario.seed, scenario.gates, folder, spec)
+
+
+def _admission(
+    environment: Mapping[str, str], scenario: Scenario, urls: Mapping[str, str], resolve: Resolve
+) -> Admission:
+    """The hosts of the URLs. Raises ConfigError unless the scenario lists them and FLASHDRILL_YES says yes."""
+    said = environment.get(YES, "")
+    if said not in {"", "0", "1"}:
+        raise ConfigError(f"{YES}: {said!r} is neither 1 nor 0")
+    admission = admit(urls, scenario.hosts, path=scenario.path, resolve=resolve)
+    if admission.addresses and said != "1":
+        raise ConfigError(
+            f"nobody has confirmed that the load may go to {', '.join(admission.addresses)}",
+            remedy=f"set {YES}=1",
+        )
+    check_peak(scenario, rate_cap(scenario.limits, admission))
+    return admission.confirmed()
 
 
 def _wanted(environment: Mapping[str, str], name: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from flashdrill.model.scenario import Gate, Limits, Scenario, Stage
 from flashdrill.plan.gates import GateText
+from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
 from flashdrill.plan.overrides import apply
 from flashdrill.plan.recording import TRAFFIC_USE, recorded_stage, stage_without_traffic
 from flashdrill.plan.service import SERVICE, build_service, refuse_reference
-from flashdrill.plan.shapes import SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
+from flashdrill.plan.shapes import RATE, SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
 from flashdrill.plan.source import did_you_mean, read_source
 from flashdrill.plan.stages import NAMED, STAGE, build_stages
 from flashdrill.plan.steady_state import FIELDS as SAFEGUARDS
@@ -38,6 +39,10 @@ LIMITS = Table(
             SOME_TIME,
             "how long the system may take to drain after the load",
             default=_DEFAULTS.drain_timeout_s,
+        ),
+        "rate_max": Field(
+            RATE,
+            "requests a second that are never exceeded; without it 1000/s when a host is not this machine",
         ),
     },
 )
@@ -66,6 +71,10 @@ SCENARIO = Table(
         "gates": Field(Listing(GateText()), "what must hold, such as p99 < 800ms", default=()),
         **SAFEGUARDS,
         "limits": Field(LIMITS, "bounds of the generator and of waits"),
+        "hosts": Field(
+            Listing(HostShape()), "what a run may send to, besides this machine itself", default=()
+        ),
+        "marking": Field(MARKING, "how its requests can be told from others"),
     },
 )
 
@@ -112,6 +121,8 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         steady_state=entry["steady_state"],
         aborts=entry["abort"],
         service=service,
+        hosts=build_hosts(entry),
+        marking=build_marking(entry["marking"]),
     )
 
 
@@ -142,6 +153,7 @@ def _limits(entry: Entry | None) -> Limits:
         request_timeout_s=entry["request_timeout"],
         max_attempts=entry["max_attempts"],
         drain_timeout_s=entry["drain_timeout"],
+        rate_max=entry["rate_max"],
     )
 
 

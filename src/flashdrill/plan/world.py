@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from flashdrill.model.scenario import Product, World
 from flashdrill.plan.shapes import PRICE, Listing, Number, Text
+from flashdrill.plan.source import Node
 from flashdrill.plan.table import Entry, Field, Table
 
 PRODUCT = Table(
@@ -26,10 +28,43 @@ PRODUCT = Table(
         ),
     },
 )
+_COUNT = Number(1, 100_000_000)
+USERS = Table(
+    "the users",
+    {
+        "count": Field(_COUNT, "how many there are", is_required=True),
+        "prefix": Field(
+            Text(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$", "1 to 32 letters, digits, _ . and -"),
+            "what their ids begin with, before the number: let no customer's id begin so",
+            default="u",
+        ),
+    },
+)
+
+
+class UsersShape:
+    """A number of users, or {count, prefix}; read as (count, prefix)."""
+
+    def read(self, node: Node) -> tuple[int, str]:
+        """How many, and what their ids begin with. Raises ConfigError."""
+        if isinstance(node.content, dict):
+            entry = USERS.read(node)
+            return entry["count"], entry["prefix"]
+        return _COUNT.read(node), "u"
+
+    def schema(self) -> dict[str, Any]:
+        """Either form."""
+        return {"anyOf": [_COUNT.schema(), USERS.schema()]}
+
+
 WORLD = Table(
     "the world",
     {
-        "users": Field(Number(1, 100_000_000), "how many customers there are", is_required=True),
+        "users": Field(
+            UsersShape(),
+            "how many customers there are, u0, u1, ...; {count, prefix} gives them other ids",
+            is_required=True,
+        ),
         "products": Field(Listing(PRODUCT, least=1), "what they buy", is_required=True),
     },
 )
@@ -43,7 +78,8 @@ def build_world(entry: Entry) -> World:
             if product.sku in products:
                 raise line.at("sku").fail(f"two products have the sku {product.sku!r}")
             products[product.sku] = product
-    return World(users=entry["users"], products=tuple(products.values()))
+    count, prefix = entry["users"]
+    return World(users=count, products=tuple(products.values()), user_prefix=prefix)
 
 
 def _expanded(line: Entry) -> Iterator[Product]:

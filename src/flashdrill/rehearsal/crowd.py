@@ -8,6 +8,7 @@ from typing import Any
 
 from flashdrill.load import child
 from flashdrill.load.spec import CrowdSpec, write_spec
+from flashdrill.model.hosts import Admission
 from flashdrill.model.scenario import Scenario
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.system import Host
@@ -19,7 +20,9 @@ LEAD_S = 1.0
 class Crowd:
     """One load process, a child of the stack's guardian."""
 
-    def __init__(self, scenario: Scenario, host: Host, folder: RunFolder) -> None:
+    def __init__(
+        self, scenario: Scenario, host: Host, folder: RunFolder, admission: Admission
+    ) -> None:
         self._host = host
         self._spec_path = folder.crowd
         self._log = folder.logs / "crowd.log"
@@ -29,6 +32,7 @@ class Crowd:
             payment_url=host.payment_url,
             hmac_secret=host.hmac_secret,
             folder=folder.path,
+            admission=admission,
         )
 
     async def prepare(self) -> None:

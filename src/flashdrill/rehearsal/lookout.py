@@ -68,6 +68,12 @@ class Lookout:
         if not self.must_stop.is_set():
             self._watch_aborts(second)
 
+    def end(self, why: str, at_s: float) -> None:
+        """The run must end early, whatever the system does; it cannot tell then."""
+        self._trace.problems.append(why)
+        self._trace.stop_reason, self._trace.stopped_s = why, at_s
+        self.must_stop.set()
+
     def over(self) -> None:
         """The load is over: nothing more will be known."""
         self._has_looked.set()

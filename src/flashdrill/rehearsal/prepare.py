@@ -10,7 +10,10 @@ from flashdrill.audit.secret import reveal
 from flashdrill.chaos.fault import Fault
 from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
+from flashdrill.load.peak import check_peak
 from flashdrill.model.faults import FaultPlan
+from flashdrill.model.hosts import LOOPBACK_ONLY, Admission, Resolve, admit, look_up
+from flashdrill.model.rate_cap import rate_cap
 from flashdrill.model.scenario import Scenario
 from flashdrill.model.service import Service
 from flashdrill.plan.faults import load_plan, merge
@@ -53,11 +56,19 @@ class Prepared:
     reports: Path  # the folder with queries, resources.yaml, remedies and templates
     provisions: Provisions = NOTHING  # what the stack must have for these faults
     adopted: Mapping[str, Target] = field(default_factory=dict)  # a user's own proxies
+    admission: Admission = LOOPBACK_ONLY
 
 
-def prepare(order: Order) -> Prepared:
-    """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started."""
+def prepare(order: Order, resolve: Resolve = look_up) -> Prepared:
+    """Read the scenario and its plans; a mistake is a ConfigError and nothing has been started.
+
+    Hosts beyond this machine are looked up, and await confirmation (`Admission.awaits`).
+    """
     scenario = load_scenario(order.scenario, (*_targeted(order), *order.overrides))
+    admission = admit(
+        urls_of(scenario, order.toxiproxy), scenario.hosts, path=scenario.path, resolve=resolve
+    )
+    check_peak(scenario, rate_cap(scenario.limits, admission))
     kinds = known_faults()
     adopted = adopt(order.toxiproxy, order.adopt)
     targets = {name: target.kinds for name, target in adopted.items()}
@@ -80,6 +91,7 @@ def prepare(order: Order) -> Prepared:
         kinds=kinds,
         provisions=provisions(plan, kinds),
         adopted=adopted,
+        admission=admission,
         reports=reports_folder(),
     )
 
@@ -87,6 +99,12 @@ def prepare(order: Order) -> Prepared:
 def _targeted(order: Order) -> tuple[str, ...]:
     """What `--target` sets."""
     return (f"service.url={order.target}",) if order.target else ()
+
+
+def urls_of(scenario: Scenario, toxiproxy: str) -> dict[str, str]:
+    """Every URL that a run is given, by what it is for; the reference stack's own are on this machine."""
+    urls = {} if scenario.service is None else dict(scenario.service.urls())
+    return {**urls, "--toxiproxy": toxiproxy} if is_address(toxiproxy) else urls
 
 
 def check_own(service: Service, toxiproxy: str) -> None:

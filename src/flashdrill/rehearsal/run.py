@@ -21,6 +21,7 @@ from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.interruption import interruptible
 from flashdrill.rehearsal.journals import journal_of_run
+from flashdrill.rehearsal.names import pinned
 from flashdrill.rehearsal.own_system import own_system
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.reference_system import reference_system
@@ -33,7 +34,11 @@ DEFECTS = "harness.log"
 
 
 async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
-    """One rehearsal from bringing the stack up to the written reports. Never raises for what a run can meet."""
+    """One rehearsal from bringing the stack up to the written reports. Never raises for what a run can meet.
+
+    Raises ConfigError when it would hit a host that nobody has confirmed.
+    """
+    prepared.admission.check()
     began = datetime.now(UTC)
     folder = folders.create(prepared.order.out, prepared.scenario.name, began)
     trace = Trace(environment={"run_folder": _shown(folder.path)})
@@ -41,6 +46,7 @@ async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     with (
         journal_of_run(prepared.order.state, folder.journal) as journal,
         interruptible(trace.interrupted),
+        pinned(prepared.admission.addresses),
     ):
         await _run_to_any_end(prepared, folder, journal, trace, watcher)
     watcher.phase("judging")

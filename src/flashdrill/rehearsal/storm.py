@@ -9,6 +9,7 @@ from typing import Any
 
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
+from flashdrill.load.over_cap import over_cap_words
 from flashdrill.model.journal import Journal
 from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.crowd import Crowd
@@ -38,7 +39,7 @@ async def storm(
     Raises InconclusiveError when the crowd dies or falls silent, StackError when it cannot start.
     """
     watcher.phase("starting the crowd")
-    crowd = Crowd(prepared.scenario, system.host, folder)
+    crowd = Crowd(prepared.scenario, system.host, folder, prepared.admission)
     numbers = LiveNumbers(prepared.scenario.duration_s)
     lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
     chaos = _chaos(prepared, system, journal, trace, watcher, numbers)
@@ -97,7 +98,8 @@ async def _end_early(
 ) -> None:
     """When the lookout says so: no more faults, all healed, and nobody comes any more."""
     await lookout.must_stop.wait()
-    why = f"aborted: {trace.aborted.text}" if trace.aborted else "the steady state does not hold"
+    why = f"aborted: {trace.aborted.text}" if trace.aborted else trace.stop_reason
+    why = why or "the steady state does not hold"
     watcher.phase(f"{why}; healing, and stopping the load")
     breaking.cancel()
     async with asyncio.TaskGroup() as group:
@@ -175,6 +177,9 @@ class _Ears:
                 if second := self._numbers.take(line):
                     self._lookout.take(second)
                 self._watcher.second(self._live(line))
+            case "over_cap":
+                words = over_cap_words(line["requests_per_s"], line["t_s"])
+                self._lookout.end(words, line["t_s"])
             case "done":
                 self._trace.crowd = line
                 if line.get("crowd_errors"):

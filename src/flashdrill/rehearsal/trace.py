@@ -38,6 +38,7 @@ class Trace:
     stopped_s: float | None = (
         None  # when flashdrill itself ended the load early, since the run's start
     )
+    stop_reason: str = ""  # why, when neither a condition nor the steady state did it
     stack_error: str = ""
     was_interrupted: bool = False
 

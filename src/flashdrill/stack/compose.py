@@ -216,6 +216,7 @@ def _locust(app: Part, crowd: Crowd) -> Part:
                 "FLASHDRILL_PAYMENT_URL": f"http://{TOXIPROXY.name}:{ports['payment']}",
                 "FLASHDRILL_HMAC_SECRET_FILE": secret_path("hmac_secret"),
                 "FLASHDRILL_RUN_DIR": RUNS_FOLDER,
+                "FLASHDRILL_YES": "1",
             },
             "secrets": ["hmac_secret"],
             "volumes": [f"runs:{RUNS_FOLDER}"],
