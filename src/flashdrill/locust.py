@@ -55,7 +55,7 @@ class OpenCrowd(_HarnessCrowd):
         try:
             _check_alone(environment)
             if environment.shape_class is not None:
-                environment.shape_class = Lasting(environment.shape_class)
+                environment.shape_class = Lasting.around(environment.shape_class)
             cls.beside = Beside.of(environment, cls)
             if os.environ.get(CROWD_ENV):
                 cls._under_harness(environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from flashdrill.analysis.closed_loop import closed_loops, taken_by, users_needed
@@ -63,6 +64,16 @@ def test_each_user_has_one_operation_open_at_a_time() -> None:
 def test_the_users_that_a_rate_needs() -> None:
     assert users_needed(columns(table(steady(0, 10, took_s=0.001))), 10) == 2
     assert users_needed(columns(table(steady(0, 10, took_s=0.1))), 10) == 20
+    assert users_needed(columns(table(steady(0, 10, took_s=0.0001))), 10) == 2
+
+
+@pytest.mark.parametrize("took_s", [0.0005, 0.003, 0.01, 0.05])
+def test_few_find_all_users_busy_while_nothing_stands_still(took_s: float) -> None:
+    """Under 4 %, as the loss formula has it, and its chance: Poisson arrivals, 100 a second."""
+    gaps = np.random.default_rng(2).exponential(0.01, 5000)
+    part = columns(table([operation(t, took_s=took_s) for t in np.cumsum(gaps)]))
+    left_out = 1 - taken_by(part, users_needed(part, gaps.sum())).mean()
+    assert left_out < 0.05
 
 
 def test_a_late_generator_is_not_taken_for_a_slow_service() -> None:

@@ -2,9 +2,10 @@
 
 Measured is every operation, with the time from when it was sent until its answer: what Locust would call its response
 time. The rest is a model. It has as many users as the stage's rate needs, by Little's law with the margin of
-square-root staffing (Halfin and Whitt, 1981): n = ⌈a + 3·√a⌉ with a = rate · median service time, at which under a
-few per cent find all users busy while nothing stands still. In the order of the due times a user who is free takes the
-operation and is busy until its answer; one that finds all users busy was never sent and is not counted.
+square-root staffing (Halfin and Whitt, 1981): n = ⌈a + 3·√a⌉ with a = rate · median service time, and two at least.
+By Erlang's loss formula under 4 % of Poisson arrivals find so many users busy when all take that time. In the order of
+the due times a user who is free takes the operation and is busy until its answer; one that finds all users busy was
+never sent and is not counted.
 
 The median is the stage's own: a stage that is slow from end to end gets as many users as that asks for, and hides
 little. More users than the rate needs, who think for long, hide less too. The model says nothing of what the service
@@ -25,6 +26,7 @@ from flashdrill.analysis.percentiles import percentiles, quantile
 from flashdrill.model.result import ClosedLoop, StageValidity
 
 LEAST_OPERATIONS = 100
+LEAST_USERS = 2
 MATERIAL_RATIO = 2.0
 MATERIAL_S = 0.010
 """Percentiles differ when one is over twice the other and over 10 ms more."""
@@ -67,7 +69,7 @@ def _of_stage(history: Columns, stage: str, duration_s: float) -> Iterator[Close
 def users_needed(part: Columns, duration_s: float) -> int:
     """How many waiting users keep the rate of these operations at their median service time."""
     busy = len(part) / duration_s * (quantile(part.service_s, 0.5) or 0.0)
-    return max(1, math.ceil(busy + 3 * math.sqrt(busy)))
+    return max(LEAST_USERS, math.ceil(busy + 3 * math.sqrt(busy)))
 
 
 def taken_by(part: Columns, users: int) -> Mask:

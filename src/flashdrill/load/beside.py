@@ -88,6 +88,12 @@ class Lasting(LoadTestShape):
         super().__init__()  # type: ignore[no-untyped-call]
         self._shape = shape
 
+    @classmethod
+    def around(cls, shape: LoadTestShape) -> LoadTestShape:
+        """It, under its own name: Locust's pages show that."""
+        named: type[Lasting] = type(type(shape).__name__, (cls,), {})
+        return named(shape)
+
     def reset_time(self) -> None:
         """A test begins."""
         self._shape.reset_time()  # type: ignore[no-untyped-call]

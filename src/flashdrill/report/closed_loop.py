@@ -40,7 +40,7 @@ def _said(loop: ClosedLoop) -> str:
 
 
 def _why(loop: ClosedLoop) -> str:
-    users = f"{count(loop.users)} user{'s' if loop.users > 1 else ''}"
+    users = f"{count(loop.users)} users"
     skipped = loop.response.count - loop.closed.count
     return (
         f"Its users wait for their answer before they come again: {users} would have kept this rate, and sent "
