@@ -30,6 +30,7 @@ SECTIONS: dict[str, Keys] = {
             "description": "description: Three hot products sell out",
             "locustfile": "locustfile: flash_sale.py",
             "seed": "seed: 7",
+            "calibrate": "calibrate: 2s",
             "time_scale": "time_scale: 10",
             "chaos": "chaos: [../chaos/plans/smoke.yaml]",
             "backend": "backend: {pool_size: 8}",

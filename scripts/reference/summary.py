@@ -32,6 +32,8 @@ TITLES = {
     "NotChecked": "audit.not_checked",
     "Bottleneck": "bottleneck",
     "ResourceUse": "bottleneck.ranking",
+    "Capacity": "capacity",
+    "Calibration": "capacity.generator",
     "GateResult": "gates",
     "StageValidity": "validity",
     "Environment": "environment",

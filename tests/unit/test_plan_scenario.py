@@ -32,6 +32,21 @@ def test_a_good_scenario(tmp_path: Path) -> None:
     assert (scenario.seed, scenario.time_scale, scenario.limits) == (1, 1.0, Limits())
 
 
+def test_a_staircase_is_calibrated_unless_it_says_otherwise(tmp_path: Path) -> None:
+    stairs = "{from: 1/s, to: 2/s, step: 1/s, hold: 2s}"
+    entry = f"  - {{name: climb, staircase: {stairs}, mix: {{browse: 1}}}}\n"
+    assert small_scenario(tmp_path).calibrate_s == 0
+    climb = write_scenario(tmp_path, "stages:\n", "stages:\n" + entry)
+    assert load_scenario(climb).calibrate_s == 2
+    assert load_scenario(climb, ("calibrate=0s",)).calibrate_s == 0
+    asked = write_scenario(tmp_path, "name: small", "name: small\ncalibrate: 500ms")
+    assert load_scenario(asked).calibrate_s == 0.5
+    for too in ("40s", "10ms"):
+        with pytest.raises(ConfigError, match="a calibration takes 500ms to 30s") as error:
+            load_scenario(climb, (f"calibrate={too}",))
+        assert "or 0s for none at all" in str(error.value)
+
+
 MISTAKES = [
     ("name: small", "name: small\nsede: 3", 2, "unknown key 'sede' in a scenario; did you mean 'seed'"),
     ("name: small", "name: small\nname: large", 2, "duplicate key 'name' (first given in line 1)"),

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from flashdrill.model.capacity import Capacity
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.result import (
     Bottleneck,
@@ -97,7 +98,7 @@ def sample(*, conclusion: Conclusion = Conclusion.FAIL, exit_code: int = 1) -> R
             "Make it larger.",
             (ResourceUse("pool.shard1", 0.97, 40.0, 120, 8, 3.2, "rush"),),
         ),
-        capacity={},
+        capacity=Capacity(),
         gates=(
             GateResult("p99(place_order) < 800ms", "fail", 1.4, 0.8, "s"),
             GateResult("recovery < 30s", "unknown", None, 30, "s", "no fault"),

@@ -14,11 +14,11 @@ from typing import Any
 from flashdrill.chaos.catalogue import catalogue
 from flashdrill.chaos.fault import Fault, Parameter
 from flashdrill.errors import ConfigError
+from flashdrill.model.peak import peak_of
 from flashdrill.plan.faults import check_plan
 from flashdrill.plan.known import OWN_FAULTS, known_faults
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.scenario import check_scenario
-from flashdrill.plan.suspicions import peak_of
 from flashdrill.plan.validate import kind_of
 from flashdrill.rehearsal.topology import target_names
 from flashdrill.report.runs import RUNS, run_folders

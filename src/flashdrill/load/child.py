@@ -31,9 +31,16 @@ def command(spec_path: Path) -> list[str]:
     Its `--run-time` is only a ceiling. `-P` keeps the current directory from shadowing Locust.
     """
     spec = read_spec(spec_path)
-    ceiling_s = round(spec.start_timeout_s + spec.duration_s + spec.finish_timeout_s + RUN_MARGIN_S)
+    ceiling_s = spec.calibrate_s + spec.start_timeout_s + spec.duration_s + spec.finish_timeout_s
     options = ["--headless", "--users", "1", "--spawn-rate", "1", "--only-summary"]
-    options += ["--loglevel", "WARNING", "--run-time", f"{ceiling_s}s", "--stop-timeout", "0"]
+    options += [
+        "--loglevel",
+        "WARNING",
+        "--run-time",
+        f"{round(ceiling_s + RUN_MARGIN_S)}s",
+        "--stop-timeout",
+        "0",
+    ]
     return [sys.executable, "-P", "-m", "locust", "--locustfile", spec.locustfile, *options]
 
 

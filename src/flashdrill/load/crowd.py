@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from locust.exception import StopUser
 
 from flashdrill.errors import FlashdrillError
 from flashdrill.load.beside import Beside
+from flashdrill.load.calibration import calibrate
 from flashdrill.load.driver import Driver, Journey
 from flashdrill.load.session import Session
 from flashdrill.load.spec import CROWD_ENV, CrowdSpec, read_spec
@@ -83,11 +85,12 @@ class OpenCrowd(User):
 
     def _gather(self) -> None:
         self.spec = read_spec(Path(os.environ[CROWD_ENV]))
+        calibration = asdict(calibrate(self.spec)) if self.spec.calibrate_s else None
         is_heard = _somebody_listens(self.environment)
         on_ended = self.tell_locust if is_heard else None
         driver = Driver(self.spec, self.journeys_for(self.spec), on_ended=on_ended)
         self.environment.events.quitting.add_listener(self._closer(driver))
-        driver.ready()
+        driver.ready(calibration=calibration)
         try:
             t0_ns = driver.await_start()
             if self.beside is not None:

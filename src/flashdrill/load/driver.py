@@ -85,12 +85,12 @@ class Driver:
         self._market = Market(spec.world, spec.stages, spec.parameters, clock_ns())
         self._was_stopped = self._is_closed = False
 
-    def ready(self) -> None:
-        """Tell the harness that the crowd may start, and leave garbage collection little to do."""
+    def ready(self, **facts: object) -> None:
+        """Tell the harness that the crowd may start, and these facts; leave garbage collection little to do."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)
-        self._live.event("ready", pid=os.getpid(), worker=self._spec.worker)
+        self._live.event("ready", pid=os.getpid(), worker=self._spec.worker, **facts)
 
     def await_start(self) -> int:
         """The start (CLOCK_MONOTONIC ns) that the harness wrote. Raises StackError when it does not come in time."""

@@ -24,9 +24,9 @@ GRACE_S = 10.0
 class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a load process needs; times in seconds, URLs without a path.
 
-    `worker` of `workers` takes every n-th arrival. `hosts` are those beyond loopback that it may send to, with their
-    addresses; it looks no name up. `headers` go with every request. The secret signs payment callbacks; it belongs to
-    the run and is made for it.
+    `worker` of `workers` takes every n-th arrival. With `calibrate_s` it is calibrated for so long before it is
+    ready. `hosts` are those beyond loopback that it may send to, with their addresses; it looks no name up.
+    `headers` go with every request. The secret signs payment callbacks; it belongs to the run and is made for it.
     """
 
     name: str
@@ -48,6 +48,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     worker: int = 0
     workers: int = 1
     start_timeout_s: float = 120.0
+    calibrate_s: float = 0.0
 
     @classmethod
     def from_scenario(
@@ -85,6 +86,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             parameters=dict(scenario.parameters),
             hosts={**admission.of(base_url), **admission.of(payment_url)},
             headers=scenario.marking.headers(folder.name),
+            calibrate_s=scenario.calibrate_s,
             worker=worker,
             workers=workers,
         )

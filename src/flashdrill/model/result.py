@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from flashdrill.model.capacity import Capacity
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.model.trouble import ErrorKind, SlowOperation
@@ -201,7 +202,7 @@ class RunResult:
     invariants: tuple[Invariant, ...]
     audit: Mapping[str, Any]  # drain_s, final read counts
     bottleneck: Bottleneck
-    capacity: Mapping[str, Any]
+    capacity: Capacity
     gates: tuple[GateResult, ...]
     validity: tuple[StageValidity, ...]
     environment: Mapping[str, Any]

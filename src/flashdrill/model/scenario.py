@@ -143,6 +143,9 @@ class Scenario:
     parameters: Mapping[str, object] = field(default_factory=dict)  # read by the locustfile
     steady_state: SteadyState | None = None
     aborts: tuple[Condition, ...] = ()
+    calibrate_s: float = (
+        0.0  # how long the load process is calibrated before the load; 0: it is not
+    )
     service: Service | None = None  # None: the reference stack
     hosts: tuple[str, ...] = ()  # beyond loopback, those that a run may send to
     marking: Marking = field(default_factory=Marking)

@@ -10,9 +10,20 @@ from flashdrill.model.scenario import Gate, Limits, Scenario, Stage
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
 from flashdrill.plan.overrides import apply
+from flashdrill.plan.quantities import format_duration
 from flashdrill.plan.recording import TRAFFIC_USE, recorded_stage, stage_without_traffic
 from flashdrill.plan.service import SERVICE, build_service, refuse_reference
-from flashdrill.plan.shapes import RATE, SOME_TIME, FilePath, Free, Listing, Mapped, Number, Text
+from flashdrill.plan.shapes import (
+    DURATION,
+    RATE,
+    SOME_TIME,
+    FilePath,
+    Free,
+    Listing,
+    Mapped,
+    Number,
+    Text,
+)
 from flashdrill.plan.source import did_you_mean, read_source
 from flashdrill.plan.stages import NAMED, STAGE, build_stages
 from flashdrill.plan.steady_state import FIELDS as SAFEGUARDS
@@ -20,6 +31,8 @@ from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.world import WORLD, build_world
 
 _DEFAULTS = Limits()
+CALIBRATE_S = 2.0
+LEAST_CALIBRATION_S, LONGEST_CALIBRATION_S = 0.5, 30.0
 
 LIMITS = Table(
     "limits",
@@ -75,6 +88,11 @@ SCENARIO = Table(
             Listing(HostShape()), "what a run may send to, besides this machine itself", default=()
         ),
         "marking": Field(MARKING, "how its requests can be told from others"),
+        "calibrate": Field(
+            DURATION,
+            "how long the load process is calibrated against a null server before the load; 0s: not at all. "
+            f"Without it {format_duration(CALIBRATE_S)} for a staircase, else not at all",
+        ),
     },
 )
 
@@ -123,6 +141,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         service=service,
         hosts=build_hosts(entry),
         marking=build_marking(entry["marking"]),
+        calibrate_s=_calibrate_s(entry),
     )
 
 
@@ -143,6 +162,18 @@ def _stages(entry: Entry, awaits_traffic: bool) -> tuple[Stage, ...]:
     if awaits_traffic and traffic["file"] is None:
         return (stage_without_traffic(traffic),)
     return (recorded_stage(traffic),)
+
+
+def _calibrate_s(entry: Entry) -> float:
+    """Seconds of calibration: as asked for, else for a staircase only."""
+    asked: float | None = entry["calibrate"]
+    if asked is not None:
+        if asked and not LEAST_CALIBRATION_S <= asked <= LONGEST_CALIBRATION_S:
+            raise entry.at("calibrate").fail(
+                "a calibration takes 500ms to 30s", remedy="or 0s for none at all"
+            )
+        return asked
+    return CALIBRATE_S if any(stage["staircase"] for stage in entry["stages"] or ()) else 0.0
 
 
 def _limits(entry: Entry | None) -> Limits:

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from flashdrill.load import child
 from flashdrill.load.spec import CrowdSpec, write_spec
+from flashdrill.model.calibration import Calibration
 from flashdrill.model.hosts import Admission
 from flashdrill.model.scenario import Scenario
 from flashdrill.rehearsal.folder import RunFolder
@@ -26,6 +29,7 @@ class Crowd:
         self._host = host
         self._spec_path = folder.crowd
         self._log = folder.logs / "crowd.log"
+        self.calibration: Calibration | None = None
         self._spec = CrowdSpec.from_scenario(
             scenario,
             base_url=host.backend_url,
@@ -36,7 +40,7 @@ class Crowd:
         )
 
     async def prepare(self) -> None:
-        """Start the process and wait until it could begin."""
+        """Start the process and wait until it could begin; before that it is calibrated, when the scenario asks."""
         write_spec(self._spec, self._spec_path)
         await self._host.spawn(
             "crowd",
@@ -44,7 +48,10 @@ class Crowd:
             env=child.environment(self._spec_path),
             log=self._log,
         )
-        await child.wait_ready(self._live, self._is_alive)
+        patience_s = child.READY_TIMEOUT_S + self._spec.calibrate_s
+        ready = await child.wait_ready(self._live, self._is_alive, timeout_s=patience_s)
+        if found := ready.get("calibration"):
+            self.calibration = msgspec.convert(found, Calibration)
 
     def begin(self) -> int:
         """Let it begin; returns when the run starts (CLOCK_MONOTONIC ns)."""

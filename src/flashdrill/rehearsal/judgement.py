@@ -18,6 +18,7 @@ from flashdrill.analysis.closed_loop import closed_loops
 from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
+from flashdrill.analysis.generator import with_generator_limit
 from flashdrill.analysis.impact import with_impact
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
@@ -36,9 +37,11 @@ from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
 from flashdrill.audit.scope import check_asked
 from flashdrill.load.schedule import arrivals
+from flashdrill.model.capacity import Capacity
 from flashdrill.model.condition import Condition
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import ops_from_table
+from flashdrill.model.peak import peak_of
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.result import (
     Bottleneck,
@@ -91,7 +94,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         invariants=invariants,
         audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads)},
         bottleneck=_bottleneck(prepared, trace, validity),
-        capacity={},
+        capacity=Capacity(trace.calibration, max(map(peak_of, scenario.stages), default=0.0)),
         gates=gates,
         validity=validity,
         environment=trace.environment,
@@ -111,7 +114,11 @@ def _validity(
     scenario: Scenario, trace: Trace, ops: pa.Table, scheduled: Mapping[str, int]
 ) -> tuple[StageValidity, ...]:
     cpu = dict(cpu_by_stage(trace.seconds))
-    validity = validate(ops, scenario.stages, scenario.gates, scheduled, cpu)
+    validity = with_generator_limit(
+        validate(ops, scenario.stages, scenario.gates, scheduled, cpu),
+        scenario.stages,
+        trace.calibration,
+    )
     if trace.stopped_s is not None:
         validity = after_stop(validity, scenario.stages, trace.stopped_s)
     if not trace.rig_failed_ns:

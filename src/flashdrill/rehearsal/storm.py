@@ -10,7 +10,9 @@ from typing import Any
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
 from flashdrill.load.over_cap import over_cap_words
+from flashdrill.model.capacity import Capacity
 from flashdrill.model.journal import Journal
+from flashdrill.model.peak import peak_of
 from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
@@ -47,6 +49,8 @@ async def storm(
     try:
         await crowd.prepare()
         crowd.forget_secret()
+        trace.calibration = crowd.calibration
+        _warn(prepared, crowd, watcher)
         trace.t0_ns = crowd.begin()
         watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
         async with asyncio.TaskGroup() as group:
@@ -63,6 +67,17 @@ async def storm(
         trace.samples = samplers.table
         await asyncio.shield(_leave(crowd, chaos, system.host))
         trace.faults = chaos.records()
+
+
+def _warn(prepared: Prepared, crowd: Crowd, watcher: Watcher) -> None:
+    """Say now that the schedule asks for more than the load process can send: what comes of it is in the verdict."""
+    peak_per_s = max(map(peak_of, prepared.scenario.stages), default=0.0)
+    found = Capacity(crowd.calibration, peak_per_s)
+    if crowd.calibration is not None and found.is_beyond_generator:
+        watcher.phase(
+            f"the peak of {peak_per_s:,.0f} arrivals a second is beyond what this machine can send, "
+            f"{crowd.calibration.operations_per_s:,.0f} operations a second: the run will hardly be conclusive"
+        )
 
 
 async def _load_under_faults(

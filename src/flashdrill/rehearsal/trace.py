@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flashdrill.model.calibration import Calibration
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.steady_state import Aborted, Watched
@@ -41,6 +42,7 @@ class Trace:
     stop_reason: str = ""  # why, when neither a condition nor the steady state did it
     stack_error: str = ""
     was_interrupted: bool = False
+    calibration: Calibration | None = None
 
     def interrupted(self) -> None:
         """Note that somebody ended the run."""

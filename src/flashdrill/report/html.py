@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 
 from flashdrill.model.result import RunResult
 from flashdrill.report import headline, steady_state, wording
+from flashdrill.report.capacity import generator_limit
 from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
 from flashdrill.report.lanes import STATE_COLORS
 from flashdrill.report.next_steps import next_steps
@@ -37,6 +38,7 @@ def render(result: RunResult, templates: Path) -> str:
             next_steps=next_steps(result),
             closed_loop=closed_loop(result),
             beside_the_crowd=beside_the_crowd(result),
+            generator_limit=generator_limit(result.capacity),
             states=STATE_COLORS,
             panels=drawn,
             divisions=divisions,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flashdrill.model.result import RunResult
+from flashdrill.report.capacity import generator_limit
 from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
 from flashdrill.report.headline import mark, meaning
 from flashdrill.report.next_steps import next_steps
@@ -33,6 +34,9 @@ def lines(result: RunResult) -> Iterator[str]:
         yield ""
     if others := beside_the_crowd(result):
         yield plain(others)
+        yield ""
+    if words := generator_limit(result.capacity):
+        yield f"**Generator:** {plain(words)}"
         yield ""
     yield from _invariants(result)
     yield from _steady(result)

@@ -24,7 +24,7 @@ _RUN: Mapping[str, Meanings] = {
         "aborted": "the condition that ended the run early; null when none did",
         "audit": "the invariants, checked on final reads of every database",
         "bottleneck": "the resource that limited the busiest stage, or none",
-        "capacity": "empty; kept for the result of a search for the knee",
+        "capacity": "what the load process can send, and the knee that was searched for",
         "gates": "each gate of the scenario, and its answer",
         "validity": "for each stage, whether its figures can be trusted",
         "environment": "what ran, on which machine",
@@ -261,6 +261,18 @@ _JUDGED: Mapping[str, Meanings] = {
         "capacity": "how many can use it at once",
         "wait_s": "how long everybody waited for it together, seconds",
         "stage": "the stage that was looked at",
+    },
+    "Capacity": {
+        "generator": "what the load processes can send, found before the load; null when they were not calibrated",
+        "peak_per_s": "arrivals that the schedule has in its busiest second",
+    },
+    "Calibration": {
+        "operations_per_s": "operations a second that they sent to a server that answers at once, each recorded",
+        "cpu_us_per_operation": "their own CPU for each, microseconds",
+        "cpu": "of the busiest load process, share of one core; below 1 others had some of it",
+        "operations": "how many were counted",
+        "seconds": "for how long",
+        "workers": "how many load processes there are",
     },
     "GateResult": {
         "text": "the gate as it is written",

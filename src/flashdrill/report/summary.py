@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from flashdrill.model.capacity import Capacity
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.result import (
     Bottleneck,
@@ -54,7 +55,7 @@ class Summary(msgspec.Struct, frozen=True):
     aborted: Aborted | None
     audit: Audit
     bottleneck: Bottleneck
-    capacity: Mapping[str, Any]
+    capacity: Capacity
     gates: tuple[GateResult, ...]
     validity: tuple[StageValidity, ...]
     environment: Mapping[str, Any]

@@ -1,0 +1,110 @@
+"""The generator's own limit: its capacity, a run at half of it, and one at 110 % of it, which must not pass.
+
+make generator-limit
+
+A load process is calibrated against a null server as a run does it; then it sends at 50 % of that to a null server,
+and at 110 %. Of the first the lateness is printed, and how far the rate of each second is from the schedule; the second
+must be inconclusive and name the generator. The last line is one JSON object; exit code 1 when the second is not
+inconclusive, or the first is more than 1 % off its schedule in any second but the first and the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flashdrill.analysis.columns import Columns, columns
+from flashdrill.analysis.percentiles import quantile
+from flashdrill.model.calibration import Calibration
+from flashdrill.model.result import Conclusion
+from scripts.load.generator import Driven, Judged, driven, judged
+
+LATENESS_AIM_MS = 2.0
+RATE_TOLERANCE = 0.01
+
+
+def main() -> int:
+    """Calibrate, send, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
+    parser.add_argument("--calibrate", type=float, default=4.0, help="seconds of calibration")
+    options = parser.parse_args()
+    busy = os.getloadavg()[0]
+    capacity = _run(1.0, 1.0, options.calibrate)[0].calibration
+    assert capacity is not None
+    _print_capacity(capacity, busy)
+    half, half_judged = _run(0.5 * capacity.operations_per_s, options.seconds)
+    above, above_judged = _run(1.1 * capacity.operations_per_s, options.seconds, known=capacity)
+    found = {
+        "operations_per_s": capacity.operations_per_s,
+        "cpu_us_per_operation": capacity.cpu_us_per_operation,
+        "cpu": capacity.cpu,
+        "load_average_before": round(busy, 2),
+        "at_50_percent": _told("50 %", half, half_judged),
+        "at_110_percent": _told("110 %", above, above_judged),
+    }
+    print(json.dumps(found))
+    is_named = above_judged.bottleneck.named == "generator"
+    is_refused = above_judged.verdict.conclusion is Conclusion.INCONCLUSIVE
+    is_exact = found["at_50_percent"]["rate_off"] <= RATE_TOLERANCE
+    return 0 if is_named and is_refused and is_exact else 1
+
+
+def _run(
+    rate_per_s: float, seconds: float, calibrate_s: float = 0.0, known: Calibration | None = None
+) -> tuple[Driven, Judged]:
+    with tempfile.TemporaryDirectory(prefix="generator-limit-") as folder:
+        found = asyncio.run(
+            driven(rate_per_s, seconds, Path(folder), calibrate_s=calibrate_s, known=known)
+        )
+    return found, judged(found)
+
+
+def _print_capacity(capacity: Calibration, busy: float) -> None:
+    print(
+        f"capacity: {capacity.operations_per_s:,.0f} operations a second by one process, "
+        f"{capacity.cpu_us_per_operation:.0f} µs of CPU each, on {capacity.cpu:.0%} of a core "
+        f"(load average before: {busy:.1f})"
+    )
+
+
+def _told(name: str, found: Driven, said: Judged) -> dict[str, Any]:
+    """Of one run: the rate, the lateness, and what the run would have said."""
+    history = columns(found.table)
+    late_ms = {q: (quantile(history.lateness_s, q) or 0.0) * 1e3 for q in (0.5, 0.95, 0.99)}
+    off = _rate_off(history, found)
+    print(f"at {name}: {len(history)} operations in {found.spec.duration_s:g} s")
+    print(
+        f"  lateness p50 {late_ms[0.5]:.2f} ms, p95 {late_ms[0.95]:.2f} ms, p99 {late_ms[0.99]:.2f} ms "
+        f"(aim at 50 %: {LATENESS_AIM_MS:g} ms); rate of a second at most {off:.2%} off the schedule"
+    )
+    print(f"  {said.verdict.conclusion.value}: {'; '.join(said.verdict.reasons)}")
+    print(f"  {said.bottleneck.sentence}")
+    return {
+        "lateness_p50_ms": round(late_ms[0.5], 3),
+        "lateness_p99_ms": round(late_ms[0.99], 3),
+        "rate_off": round(off, 5),
+        "verdict": said.verdict.conclusion.value,
+        "named": said.bottleneck.named,
+        "generator_cpu": round(said.validity.generator_cpu or 0.0, 3),
+    }
+
+
+def _rate_off(history: Columns, found: Driven) -> float:
+    """The largest relative difference between what was due and what was sent, over the whole seconds but the first."""
+    edges = np.arange(1, int(found.spec.duration_s) + 1)
+    due, _ = np.histogram((history.due_ns - found.t0_ns) / 1e9, edges)
+    sent, _ = np.histogram((history.sent_ns - found.t0_ns) / 1e9, edges)
+    return float(np.max(np.abs(sent - due) / np.maximum(due, 1)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
