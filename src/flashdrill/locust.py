@@ -73,14 +73,17 @@ class OpenCrowd(_HarnessCrowd):
         if cls.beside is None:
             environment.shape_class = None  # it is about nobody
             return
-        cls.beside.await_load(read_spec(Path(os.environ[CROWD_ENV])).base_url)
+        spec = read_spec(Path(os.environ[CROWD_ENV]))
+        cls.beside.await_load(spec.base_url, spec.hosts)
         gevent.spawn(cls(environment).come)
 
 
 def _check_alone(environment: Environment) -> None:
-    names = [kind.__name__ for kind in environment.user_classes if issubclass(kind, OpenCrowd)]
-    if len(names) > 1:
+    kinds = [kind for kind in environment.user_classes if issubclass(kind, OpenCrowd)]
+    if len(kinds) > 1:
+        names = sorted(kind.__name__ for kind in kinds)
+        by_name = f"name one of them behind the options, such as: locust ... {names[0]}"
         raise ConfigError(
             f"the locustfile has {len(names)} crowds: {', '.join(names)}",
-            remedy=f"name one of them behind the options, such as: locust ... {names[0]}",
+            remedy="mark the others: abstract = True" if os.environ.get(CROWD_ENV) else by_name,
         )

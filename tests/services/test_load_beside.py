@@ -105,13 +105,26 @@ async def test_a_later_step_is_due_at_the_end_of_the_one_before_plus_its_think_t
     assert "closed_users" not in done
 
 
-async def test_two_crowds_are_one_too_many(tmp_path: Path) -> None:
-    second = "class Others(Shoppers):\n    pass\n"
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("class Others(Shoppers):\n    pass\n", "the locustfile has 2 crowds: Others, Shoppers"),
+        (
+            WAITING + '    host = "http://shop.example.com"\n',
+            "shop.example.com is not among the hosts of this run",
+        ),
+    ],
+    ids=["crowds", "host"],
+)
+async def test_two_crowds_are_one_too_many_and_nobody_goes_to_other_hosts(
+    tmp_path: Path, second: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = locustfile(tmp_path, CROWD, second)
     async with Shop().serving() as shop, crowd(shop, tmp_path, STAGE, locustfile=file) as running:
         with pytest.raises(StackError, match="died before it was ready"):
             await child.wait_ready(running.live_path, running.is_alive)
         assert await running.process.wait() == 2
+    assert said in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("parts", [(WAITING,), (WAITING, SHAPE)], ids=["number", "shape"])

@@ -17,6 +17,8 @@ from typing import Any
 from locust import LoadTestShape, User
 from locust.env import Environment
 
+from flashdrill.model.hosts import Addresses, addresses_of, host_of
+
 logger = logging.getLogger(__name__)
 
 CLOSED = "they wait for their answers (a closed loop), and are in no history, gate or invariant"
@@ -42,10 +44,10 @@ class Beside:
         environment.user_classes[:] = kinds
         return cls(environment, kinds)
 
-    def await_load(self, host: str) -> None:
+    def await_load(self, base_url: str, hosts: Addresses) -> None:
         """Let them come when `begin` is called, as many as a shape or their `fixed_count` says.
 
-        Those without a host of their own go to this one.
+        Those without a host of their own go to `base_url`. Raises ConfigError for a host that the run may not hit.
         """
         shape = self._environment.shape_class
         if shape is None:
@@ -54,7 +56,8 @@ class Beside:
                 logger.warning("nobody of %s comes: give the class a fixed_count", idle)
             self.names = tuple(kind.__name__ for kind in self._kinds if kind.fixed_count)
         for kind in self._kinds:
-            kind.host = kind.host or host
+            kind.host = kind.host or base_url
+            addresses_of(host_of(kind.host), hosts)
         count = sum(int(kind.fixed_count) for kind in self._kinds)
         self._start = Delayed(shape or Constant(count))
         self._environment.shape_class = self._start
