@@ -454,3 +454,42 @@ async def test_a_history_that_cannot_be_written_is_told_before_the_start(tmp_pat
         with pytest.raises(StackError, match="died before it was ready"):
             await child.wait_ready(running.live_path, running.is_alive)
         assert await running.process.wait() == 4
+
+
+async def test_a_host_that_is_not_allowed_is_refused_by_the_load_process_itself(
+    tmp_path: Path,
+) -> None:
+    """Nothing before it has looked: the specification is handed to it as it is."""
+    async with (
+        Shop().serving() as shop,
+        crowd(shop, tmp_path, rush(1, order=1), payment_url="http://shop.invalid:1") as running,
+    ):
+        with pytest.raises(StackError, match="died before it was ready"):
+            await child.wait_ready(running.live_path, running.is_alive)
+        assert await running.process.wait() == 2
+
+
+async def test_above_the_cap_nothing_is_sent_and_the_load_ends(tmp_path: Path) -> None:
+    """Of 40 arrivals a second each tries three times: the cap of 60 requests holds, and the load is over at once."""
+    heard: list[str] = []
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        heard.append(request.path)
+        return problem("busy", 503, definite=True)
+
+    limits = Limits(max_attempts=3, rate_max=60)
+    async with Shop().serving() as shop:
+        shop.hook = busy
+        async with crowd(shop, tmp_path, rush(30, order=40), limits=limits) as running:
+            t0_ns = await running.begin()
+            done = await running.finish()
+            ops = running.ops()
+    over = next(line for line in running.lines if line["event"] == "over_cap")
+    assert over["requests_per_s"] == 60
+    assert over["t_s"] < 15, "it ended long before its 30 s"
+    assert 60 <= len(heard) <= 60 * (over["t_s"] + 2)
+    assert done["interrupted"] is True
+    assert done["crowd_errors"] == 0, (
+        "the customers who were ended are no error of the crowd's code"
+    )
+    assert max(op.due_ns for op in ops if op.is_arrival) - t0_ns < (over["t_s"] + 1) * 1e9

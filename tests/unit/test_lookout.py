@@ -131,3 +131,11 @@ def test_a_fault_too_early_to_look_before_it_is_refused(start_s: float, is_refus
         check_time_to_look(guarded, plan)
     assert "p.yaml" in str(raised.value)
     return None
+
+
+def test_an_end_for_another_reason_is_no_failure_and_stops_the_run() -> None:
+    trace = Trace()
+    lookout = Lookout(SCENARIO, FaultPlan("none", None, ()), LiveNumbers(60.0), trace)
+    lookout.end("over the cap", 4.2)
+    assert lookout.must_stop.is_set()
+    assert (trace.problems, trace.stopped_s, trace.aborted) == (["over the cap"], 4.2, None)

@@ -22,6 +22,7 @@ from flashdrill.cli.reporting import report
 from flashdrill.cli.running import run
 from flashdrill.cli.showing import show
 from flashdrill.cli.standing import down, status, up
+from flashdrill.cli.stopping import stop
 from flashdrill.errors import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USAGE, FlashdrillError
 
 EPILOG = """
@@ -38,6 +39,7 @@ def main() -> None:
 
 for command in (
     run,
+    stop,
     report,
     compare,
     show,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gevent
+from gevent.event import Event
 from gevent.pool import Group
 
 from flashdrill.errors import ConfigError, StackError
@@ -37,6 +38,7 @@ CUSTOMERS_PER_PLACE = 16
 
 FLUSH_S = 0.25
 JOIN_POLL_S = 0.02
+CLOSE_TIMEOUT_S = 10.0
 
 Journey = Callable[[Session], object]
 
@@ -83,7 +85,8 @@ class Driver:
         self._chores = Group()
         self._walk: Walk | None = None
         self._market = Market(spec.world, spec.stages, spec.parameters, clock_ns())
-        self._was_stopped = self._is_closed = False
+        self._was_stopped = self._is_closing = False
+        self._closed = Event()
 
     def ready(self, **facts: object) -> None:
         """Tell the harness that the crowd may start, and these facts; leave garbage collection little to do."""
@@ -126,10 +129,17 @@ class Driver:
             self._walk.is_stopped = True
 
     def close(self, **facts: object) -> None:
-        """End what is open, complete the history, say the totals and these facts; harmless when repeated."""
-        if self._is_closed:
+        """End what is open, complete the history, say the totals and these facts; when repeated it waits for that."""
+        if self._is_closing:
+            self._closed.wait(CLOSE_TIMEOUT_S)  # Locust ends the process when this returns
             return
-        self._is_closed = True
+        self._is_closing = True
+        try:
+            self._close(facts)
+        finally:
+            self._closed.set()
+
+    def _close(self, facts: Mapping[str, object]) -> None:
         self._actors.end()
         self._chores.kill(timeout=KILL_TIMEOUT_S)
         self._wire.close()

@@ -2,7 +2,8 @@
 
 Standard library only: the guardian reads it after the harness was killed.
 One JSON object a line:
-    {"do": "opened", "by": COMMAND, "home": PATH}              where it is kept when all is healed, if anywhere
+    {"do": "opened", "by": COMMAND, "home": PATH, "harness": PROCESS}
+                                                               where it is kept when all is healed, if anywhere
     {"do": "stack", "guardian": PROCESS}                       the stack the faults are made on; the last one counts
     {"do": "inject", "fault": id, "undo": {"type": "toxic", "api": URL, "proxy": P, "toxic": T}}
     {"do": "inject", "fault": id, "undo": {"type": "proxy_enabled", "api": URL, "proxy": P}}
@@ -38,6 +39,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flashdrill.model.processes import identity
+
 
 class Journal:
     """An append-only file; every line is on disk when the call returns. With `holds` it is locked until closed."""
@@ -52,8 +55,9 @@ class Journal:
             _sync_folders(path)
 
     def opened(self, by: str, home: str | None = None) -> None:
-        """Note which command makes the faults, and where the journal belongs when all is healed."""
-        self._append({"do": "opened", "by": by, "home": home})
+        """Note which command makes the faults, this process, and where the journal belongs when all is healed."""
+        harness = identity(os.getpid())
+        self._append({"do": "opened", "by": by, "home": home, "harness": harness})
 
     def on_stack(self, guardian: Mapping[str, Any]) -> None:
         """Note the guardian (its `identity`) of the stack that the faults are made on."""
@@ -115,6 +119,16 @@ def is_held(path: Path) -> bool:
 def guardian_of(path: Path) -> dict[str, Any]:
     """The `identity` of the guardian whose stack the faults were made on; empty when nobody noted it."""
     return dict(_last(path, "stack").get("guardian") or {})
+
+
+def command_of(path: Path) -> str:
+    """The command that makes the faults; empty when nobody noted it."""
+    return str(_last(path, "opened").get("by") or "")
+
+
+def harness_of(path: Path) -> dict[str, Any]:
+    """The `identity` of the process that runs that command; empty when nobody noted it."""
+    return dict(_last(path, "opened").get("harness") or {})
 
 
 def home_of(path: Path) -> str:

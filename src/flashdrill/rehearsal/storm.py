@@ -87,7 +87,14 @@ async def _load_under_faults(
     async with asyncio.TaskGroup() as group:
         breaking = group.create_task(_break(chaos, trace, lookout))
         ending = group.create_task(_end_early(crowd, chaos, lookout, breaking, trace, watcher))
-        await crowd.follow(ears.hear)
+        try:
+            await crowd.follow(ears.hear)
+        except (
+            asyncio.CancelledError
+        ):  # somebody stops the run: nobody comes while faults are healed
+            breaking.cancel()
+            await asyncio.shield(crowd.stop())
+            raise
         lookout.over()
         if not lookout.must_stop.is_set():
             ending.cancel()
