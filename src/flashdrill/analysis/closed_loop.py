@@ -27,6 +27,7 @@ from flashdrill.model.result import ClosedLoop, StageValidity
 
 LEAST_OPERATIONS = 100
 LEAST_USERS = 2
+CHUNK = 100_000
 MATERIAL_RATIO = 2.0
 MATERIAL_S = 0.010
 """Percentiles differ when one is over twice the other and over 10 ms more."""
@@ -54,7 +55,7 @@ def _of_stage(history: Columns, stage: str, duration_s: float) -> Iterator[Close
     for kind in dict.fromkeys(history.kind.tolist()):
         part = history.of(kind=kind)
         part = part.where(part.is_sent)
-        if len(part) >= LEAST_OPERATIONS:
+        if len(part) >= LEAST_OPERATIONS and _may_differ(part):
             users = users_needed(part, duration_s)
             counted = part.where(taken_by(part, users))
             yield ClosedLoop(
@@ -64,6 +65,11 @@ def _of_stage(history: Columns, stage: str, duration_s: float) -> Iterator[Close
                 response=percentiles(part.response_s),
                 closed=percentiles(counted.service_s),
             )
+
+
+def _may_differ(part: Columns) -> bool:
+    """Whether any operation was so slow that leaving it out could matter."""
+    return bool(part.response_s.max() - part.service_s.min() > MATERIAL_S)
 
 
 def users_needed(part: Columns, duration_s: float) -> int:
@@ -76,13 +82,19 @@ def taken_by(part: Columns, users: int) -> Mask:
     """Which of the operations so many users would have sent; all of these were sent here."""
     free_ns = [0] * users
     taken = np.zeros(len(part), dtype=np.bool_)
-    for place, (due_ns, busy_ns) in enumerate(
-        zip(part.due_ns.tolist(), (part.done_ns - part.sent_ns).tolist(), strict=True)
-    ):
+    for place, (due_ns, busy_ns) in enumerate(_times_ns(part)):
         if free_ns[0] <= due_ns:
             heapq.heapreplace(free_ns, due_ns + busy_ns)
             taken[place] = True
     return taken
+
+
+def _times_ns(part: Columns) -> Iterator[tuple[int, int]]:
+    """When each operation was due and how long it took from when it was sent; a bounded number of them at once."""
+    for start in range(0, len(part), CHUNK):
+        rows = slice(start, start + CHUNK)
+        due_ns, done_ns, sent_ns = part.due_ns[rows], part.done_ns[rows], part.sent_ns[rows]
+        yield from zip(due_ns.tolist(), (done_ns - sent_ns).tolist(), strict=True)
 
 
 def is_material(loop: ClosedLoop) -> bool:
