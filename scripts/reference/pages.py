@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import commands, gates, plan, scenario, settings, summary, traffic
+from scripts.reference import commands, gates, plan, reads, scenario, settings, summary, traffic
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -18,6 +18,7 @@ def pages() -> dict[str, str]:
         "plan.md": plan.lines(ROOT / "chaos" / "faults"),
         "traffic.md": traffic.lines(),
         "gates.md": gates.lines(),
+        "reads.md": reads.lines(),
         "settings.md": settings.lines(),
         "summary.md": summary.lines(),
         "cli.md": commands.lines(),

@@ -422,3 +422,18 @@ async def test_each_fault_has_its_own_seed_and_tells_what_was_drawn(tmp_path: Pa
     assert found["f"].drawn == {"for": 0.05}
     told = {e["id"]: e.get("drawn") for e in stand.events if e["phase"] == "inject"}
     assert told == {"f": {"for": 0.05}, "g": None, "h": None}
+
+
+async def test_without_faults_no_toxiproxy_server_is_needed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    chaos = Chaos(
+        FaultPlan("none", tmp_path, ()),
+        kinds={},
+        targets={},
+        toxiproxy_url="",
+        processes=Nobody(),
+        journal=journal,
+    )
+    assert await chaos.run(0.0) == []
+    assert await chaos.heal_all() == ()
+    journal.close()

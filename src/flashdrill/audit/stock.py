@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from flashdrill.audit.finding import Wrong, conclude, lacking
 from flashdrill.audit.intents import Intent, intents
@@ -30,13 +30,14 @@ def sold_within_stock(ops: Sequence[Op], reads: FinalReads) -> Invariant:
         stock.update(dict.fromkeys(_counts(row.sku, row.shard, reads), row.initial))
     total = sum(units for (_, shard), units in sold.items() if not shard)
     everything = sum(units for (_, shard), units in stock.items() if not shard)
+    oversold = list(_oversold(sold, stock))
     return conclude(
         "sold-within-stock",
         f"of each product at most its stock is sold, in all and per shard ({everything} units in all)"
         if reads.shards > 1
         else f"of each product at most its stock is sold ({everything} units in all)",
         f"{total} units sold of {everything}{_counted(reads)}",
-        (*_oversold(sold, stock), *_oversold_by_its_own_count(reads)),
+        (*oversold, *_oversold_by_its_own_count(reads, {wrong.id for wrong in oversold})),
         unknown=lacking(ops, reads),
         more_reads_cannot_heal=True,
     )
@@ -57,9 +58,10 @@ def _counted(reads: FinalReads) -> str:
     return f", {sum(counts)} by the stock's own count"
 
 
-def _oversold_by_its_own_count(reads: FinalReads) -> Iterator[Wrong]:
+def _oversold_by_its_own_count(reads: FinalReads, known: Collection[str]) -> Iterator[Wrong]:
+    """Of what is not known to be oversold by its lines."""
     for row in reads.stock:
-        if row.sold is not None and row.sold > row.initial:
+        if row.sold is not None and row.sold > row.initial and row.sku not in known:
             yield Wrong(row.sku, f"{row.sold} sold of {row.initial} by the stock's own count")
 
 

@@ -34,6 +34,7 @@ PREDECESSOR_TIMEOUT_S = 5.0
 class Chaos:
     """The timetable of one run. `kinds` are all that the plan may use; `on_event` hears of each step.
 
+    `toxiproxy_url` may be empty for a plan without faults.
     `until` waits for the conditions at which faults start, `seed` is the run's, `load_s` how long it has a load.
 
     Events: {"t_mono_ns", "event": "fault", "id", "phase": triggered | inject | observed | healed | failed | not due,
@@ -58,7 +59,6 @@ class Chaos:
         load_s: float = math.inf,
     ) -> None:
         self._targets = targets
-        toxiproxy = Toxiproxy(toxiproxy_url)
         self._courses: dict[str, Course] = {}
         self._now = now
         self._cue = Cue(self._courses, until, now)
@@ -70,7 +70,7 @@ class Chaos:
             ctx = FaultContext(
                 planned=planned,
                 target=targets[planned.target],
-                toxiproxy=toxiproxy,
+                toxiproxy=Toxiproxy(toxiproxy_url),
                 processes=processes,
                 observe_s=min(OBSERVE_SHARE * planned.duration_s, OBSERVE_LIMIT_S),
                 others_in_force=partial(self._others, planned),

@@ -52,6 +52,7 @@ from flashdrill.model.result import (
     Timeline,
 )
 from flashdrill.model.scenario import Scenario
+from flashdrill.model.service import Service
 from flashdrill.model.steady_state import Aborted, SteadyResult
 from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.prepare import Prepared
@@ -92,7 +93,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         stages=_stages(scenario),
         faults=faults,
         invariants=invariants,
-        audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads)},
+        audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads, scenario.service)},
         bottleneck=_bottleneck(prepared, trace, validity),
         capacity=Capacity(trace.calibration, max(map(peak_of, scenario.stages), default=0.0)),
         gates=gates,
@@ -283,9 +284,9 @@ def _duration_s(trace: Trace) -> float:
     return (trace.load_ended_ns - trace.t0_ns) / 1e9 if trace.t0_ns else 0.0
 
 
-def _counts(reads: FinalReads | None) -> Mapping[str, Any]:
+def _counts(reads: FinalReads | None, service: Service | None) -> Mapping[str, Any]:
     if reads is None:
-        return {"missing": ["all"]}
+        return {"missing": ["all"] if service is None else list(service.reads)}
     return {
         "orders": len(reads.orders),
         "lines": len(reads.lines),

@@ -28,10 +28,10 @@ async def settle(
     prepared: Prepared, service: Service, before: FinalReads, trace: Trace, watcher: Watcher
 ) -> None:
     """Fill in `drain_s` and the final reads. What cannot be had is left out, and said as a problem."""
-    trace.problems += _absences(trace)
-    left = await _quiet(prepared, service, trace, watcher)
-    if not service.reads:
+    trace.problems += absences_in_words(trace)
+    if not service.reads and service.drained is None:
         return
+    left = await _quiet(prepared, service, trace, watcher)
     watcher.phase("reading what the service's stores hold")
     found = await read_declared(service, READ_TIMEOUT_S)
     trace.problems += [f"the final read of {n} failed: {why}" for n, why in found.failures.items()]
@@ -73,7 +73,7 @@ async def _drain(read: Read, timeout_s: float, trace: Trace, watcher: Watcher) -
     return left
 
 
-def _absences(trace: Trace) -> Iterator[str]:
+def absences_in_words(trace: Trace) -> Iterator[str]:
     """When nobody answered although no fault was in force, in words."""
     for from_ns, to_ns in trace.absences:
         from_s, to_s = ((moment - trace.t0_ns) / 1e9 for moment in (from_ns, to_ns))
