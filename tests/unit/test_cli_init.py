@@ -19,8 +19,10 @@ def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert f"written: {tmp_path / name}" in said
     paths = [str(tmp_path / name) for name in ("scenarios", "chaos/plans")]
     assert invoke(["validate", *paths]) == 0
-    service = load_scenario(tmp_path / "scenarios/first.yaml").service
+    scenario = load_scenario(tmp_path / "scenarios/first.yaml")
+    service = scenario.service
     assert service is not None
+    assert scenario.hosts == ("10.1.2.3",)
     assert service.url == "http://10.1.2.3:8080"
     compile((tmp_path / "scenarios/first.py").read_text(), "first.py", "exec")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashdrill.errors import ConfigError
+from flashdrill.model.hosts import host_of, loopback
 
 _STARTER = Path(__file__).parent / "starter"
 _PLACES = {
@@ -15,6 +16,7 @@ _PLACES = {
     Path("chaos/plans/first.yaml"): "plan.yaml",
 }
 DEFAULT_URL = "http://127.0.0.1:8000"
+_NO_HOSTS = "# hosts: [shop.example.com] #"
 _REFERENCE = ("scenarios", "chaos")
 
 
@@ -29,7 +31,12 @@ class Put:
 def starter(url: str) -> dict[Path, str]:
     """The files of a first scenario, by their path in the repository, with the service's address filled in."""
     texts = {path: (_STARTER / name).read_text(encoding="utf-8") for path, name in _PLACES.items()}
-    return {path: text.replace(DEFAULT_URL, url.rstrip("/")) for path, text in texts.items()}
+    host = host_of(url)
+    hosts = _NO_HOSTS if loopback(host) else f'hosts: ["{host}"] #'
+    return {
+        path: text.replace(DEFAULT_URL, url.rstrip("/")).replace(_NO_HOSTS, hosts)
+        for path, text in texts.items()
+    }
 
 
 def reference(root: Path) -> dict[Path, str]:
