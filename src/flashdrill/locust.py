@@ -21,6 +21,7 @@ from flashdrill.load import party
 from flashdrill.load.beside import Beside, Lasting
 from flashdrill.load.crowd import OpenCrowd as _HarnessCrowd
 from flashdrill.load.crowd import journey
+from flashdrill.load.fence import fence_in
 from flashdrill.load.operations import Answer, Call, Retry
 from flashdrill.load.player import Player
 from flashdrill.load.session import Session
@@ -70,10 +71,11 @@ class OpenCrowd(_HarnessCrowd):
 
     @classmethod
     def _under_harness(cls, environment: Environment) -> None:
+        spec = read_spec(Path(os.environ[CROWD_ENV]))
+        fence_in(spec.hosts)
         if cls.beside is None:
             environment.shape_class = None  # it is about nobody
             return
-        spec = read_spec(Path(os.environ[CROWD_ENV]))
         cls.beside.await_load(spec.base_url, spec.hosts)
         gevent.spawn(cls(environment).come)
 

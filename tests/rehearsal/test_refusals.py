@@ -80,3 +80,35 @@ def test_a_setting_that_the_backend_does_not_know(
 def test_a_missing_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert invoke(["run", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capfd.readouterr().err
+
+
+AWAY = "service: {url: 'http://10.0.0.7:8080'}"
+"""Nothing is sent there, and an address is not looked up: these runs are over before."""
+
+
+@pytest.mark.parametrize(
+    ("listed", "options", "says"),
+    [
+        ("", (), "hosts: [10.0.0.7]"),
+        ("", ("--yes",), "hosts: [10.0.0.7]"),
+        ("hosts: [shop.example.com]\n", ("--yes",), "hosts: [shop.example.com, 10.0.0.7]"),
+        ("hosts: [10.0.0.7]\n", (), "--yes was not given"),
+        ("hosts: [10.0.0.7]\n", ("--yes", "--rate-max", "50/s"), "and the cap is 50/s"),
+    ],
+)
+def test_a_host_beyond_this_machine(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    listed: str,
+    options: tuple[str, ...],
+    says: str,
+) -> None:
+    text = SMOKE.read_text().replace("locustfile: ", f"locustfile: {ROOT}/scenarios/")
+    for key in ("time_scale", "chaos", "  - ../", "backend", "  pool", "  level", "  breaker"):
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(key))
+    path = tmp_path / "away.yaml"
+    path.write_text(f"{text}\n{AWAY}\n{listed}")
+    arguments = ["run", str(path), "--out", str(tmp_path / "runs"), *options]
+    assert invoke(arguments) == 2
+    assert says in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()

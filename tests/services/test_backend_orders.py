@@ -17,6 +17,7 @@ from tests.services.servers import Stack, eventually
 from tests.services.shop import books_balance, order_rows, query, sold
 
 pytestmark = pytest.mark.services
+GUARD_RAILS = Path(__file__).parents[2] / "docs" / "guard-rails.md"
 
 
 @pytest.fixture(scope="module")
@@ -478,3 +479,30 @@ async def test_customers_who_hang_up_do_not_break_connections(stack: Stack, tmp_
             u: rows[f"k-{u}"] for u in users
         }
         assert await shop.available("a") == 400 - len(users)
+
+
+async def test_what_a_rehearsal_left_is_removed_as_the_documentation_says(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """Orders of marked users go, their units come back; everybody else's stay, and the books balance."""
+    sql = GUARD_RAILS.read_text().split("```sql\n")[1].split("```")[0]
+    users = [*(f"drill-{n}" for n in range(8)), *(f"u{n}" for n in range(8)), "drillx1"]
+    async with world(stack, tmp_path, {"a": 200}) as made:
+        async with made.serving() as (_, shop):
+            for user in users:
+                placed = await shop.order(user, f"k-{user}", {"a": 2})
+                assert (await shop.pay(placed.body["order_id"], f"t-{user}", 200)).status == 200
+        before = await query(made.dsns, "SELECT sum(available)::int AS units FROM stock")
+        for dsn in made.dsns:
+            connection = await asyncpg.connect(dsn, ssl=False)
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
+        left = {row["user_id"] for row in await order_rows(made.dsns)}
+        assert left == {user for user in users if not user.startswith("drill-")}
+        paid = await query(made.dsns, "SELECT transaction_id FROM payments")
+        assert {row["transaction_id"] for row in paid} == {f"t-{user}" for user in left}
+        after = await query(made.dsns, "SELECT sum(available)::int AS units FROM stock")
+        assert sum(r["units"] for r in after) - sum(r["units"] for r in before) == 8 * 2
+        await books_balance(made.dsns)

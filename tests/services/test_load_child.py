@@ -380,6 +380,7 @@ async def test_a_killed_process_leaves_a_readable_history_and_no_verdict(tmp_pat
 async def test_errors_of_a_journey_are_counted_and_told(tmp_path: Path) -> None:
     locustfile = tmp_path / "broken.py"
     locustfile.write_text(
+        "import socket\n"
         "from flashdrill.locust import OpenCrowd, journey\n"
         "class Broken(OpenCrowd):\n"
         "    @journey\n"
@@ -388,10 +389,15 @@ async def test_errors_of_a_journey_are_counted_and_told(tmp_path: Path) -> None:
         "    @journey\n"
         "    def idle(self, session):\n"
         "        pass\n"
+        "    @journey\n"
+        "    def stray(self, session):\n"
+        "        socket.create_connection(('0.0.0.0', 9))\n"
     )
     async with (
         Shop().serving() as shop,
-        crowd(shop, tmp_path, rush(0.5, order=10, idle=10), locustfile=locustfile) as running,
+        crowd(
+            shop, tmp_path, rush(0.5, order=10, idle=10, stray=10), locustfile=locustfile
+        ) as running,
     ):
         await running.begin()
         done = await running.finish()
@@ -399,6 +405,7 @@ async def test_errors_of_a_journey_are_counted_and_told(tmp_path: Path) -> None:
     told = [line["error"] for line in running.lines if line["event"] == "error"]
     assert any("slip" in text for text in told)
     assert any("without an operation" in text for text in told)
+    assert any("0.0.0.0 is not among the hosts of this run" in text for text in told)
 
 
 async def test_a_journey_that_the_locustfile_lacks_is_told_before_the_start(tmp_path: Path) -> None:

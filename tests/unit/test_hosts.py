@@ -10,6 +10,7 @@ from flashdrill.errors import ConfigError
 from flashdrill.load.spec import CrowdSpec
 from flashdrill.model.hosts import LOOPBACK_ONLY, Admission, addresses_of, admit
 from flashdrill.plan.scenario import load_scenario
+from flashdrill.plan.validate import validate_file
 from tests.unit.planning import SCENARIO, small_scenario
 
 AWAY = "shop.example.com"
@@ -128,6 +129,20 @@ def test_a_guard_that_would_guard_nothing_is_refused_with_its_line(
 def test_hosts_are_not_allowed_in_passing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="list it in the scenario's file"):
         load_scenario(scenario_with(tmp_path, ""), [f"hosts=[{AWAY}]"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (f"service: {{url: 'http://{AWAY}'}}", f"hosts: [{AWAY}]"),
+        ("limits: {rate_max: 50/s}", "the cap is 50/s"),
+    ],
+)
+def test_what_a_run_would_refuse_is_said_by_validate(tmp_path: Path, lines: str, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        validate_file(scenario_with(tmp_path, lines))
+    assert says in str(refused.value)
+    validate_file(scenario_with(tmp_path, f"service: {{url: 'http://{AWAY}'}}\nhosts: [{AWAY}]"))
 
 
 def test_what_a_scenario_lists(tmp_path: Path) -> None:

@@ -102,19 +102,15 @@ def look_up(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def admit(
-    urls: Mapping[str, str],
-    listed: Sequence[str],
-    *,
-    path: Path | None = None,
-    resolve: Resolve = look_up,
-) -> Admission:
-    """Every host of the URLs (by what each is for), looked up. Raises ConfigError for one that is not `listed`."""
+def hosts_beyond(
+    urls: Mapping[str, str], listed: Sequence[str], *, path: Path | None = None
+) -> tuple[str, ...]:
+    """The hosts of the URLs (by what each is for) that are not loopback. Raises ConfigError for one not `listed`."""
     allowed = {host.lower().rstrip(".") for host in listed}
-    hosts: dict[str, tuple[str, ...]] = {}
+    found: list[str] = []
     for what, url in urls.items():
         host = host_of(url)
-        if loopback(host) or host in hosts:
+        if loopback(host) or host in found:
             continue
         if host not in allowed:
             line = ", ".join([*listed, host])
@@ -123,5 +119,16 @@ def admit(
                 path=path,
                 remedy=f"if the run may hit it, give the scenario the line: hosts: [{line}]",
             )
-        hosts[host] = resolve(host)
-    return Admission(hosts)
+        found.append(host)
+    return tuple(found)
+
+
+def admit(
+    urls: Mapping[str, str],
+    listed: Sequence[str],
+    *,
+    path: Path | None = None,
+    resolve: Resolve = look_up,
+) -> Admission:
+    """Every host of the URLs beyond loopback, looked up. Raises ConfigError for one that is not `listed`."""
+    return Admission({host: resolve(host) for host in hosts_beyond(urls, listed, path=path)})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flashdrill.load.peak import check_peak
+from flashdrill.model.hosts import hosts_beyond
+from flashdrill.model.scenario import Scenario
 from flashdrill.plan.faults import check_plan
 from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import check_scenario
@@ -29,8 +32,15 @@ def validate_file(path: Path) -> str:
     elif kind == "plan":
         check_plan(path, known_faults())
     else:
-        check_scenario(path)
+        _check_guards(check_scenario(path))
     return kind
+
+
+def _check_guards(scenario: Scenario) -> None:
+    """What would be refused before the start of a run. Raises ConfigError; no name is looked up."""
+    urls = {} if scenario.service is None else dict(scenario.service.urls())
+    hosts_beyond(urls, scenario.hosts, path=scenario.path)
+    check_peak(scenario, scenario.limits.rate_max)
 
 
 def is_ours(path: Path) -> bool:
