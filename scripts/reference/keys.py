@@ -26,10 +26,13 @@ from flashdrill.plan.shapes import (
     Shape,
     Text,
 )
+from flashdrill.plan.statuses import Statuses
 from flashdrill.plan.steady_state import Conditions, SteadyStateShape
+from flashdrill.plan.steps import Span, StepShape
 from flashdrill.plan.table import Table
 from flashdrill.plan.traffic import Moment, Offsets
 from flashdrill.plan.world import UsersShape
+from flashdrill.plan.written import Written
 from flashdrill.report.tables import table
 
 HEAD = ("key", "form", "default", "meaning", "example")
@@ -146,6 +149,10 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
         f"[rate]({VALUES}), [ramp](#a-ramp), [spike](#a-spike), [wave](#a-wave), or list of [points](#a-point)"
     ),
     FaultEntry: "[fault](#keys-of-every-fault)",
+    Statuses: "list of statuses, or mapping: status → name",
+    StepShape: "name of a request, or [pause](#a-pause)",
+    Span: f"[duration]({VALUES}), or two with `..` between them",
+    Written: "text, number or flag",
     Offsets: "list of whole numbers that ascend",
     Moment: "UTC time",
 }

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import commands, gates, plan, reads, scenario, settings, summary, traffic
+from scripts.reference import (
+    commands,
+    gates,
+    plan,
+    reads,
+    requests,
+    scenario,
+    settings,
+    summary,
+    traffic,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -17,6 +27,7 @@ def pages() -> dict[str, str]:
         "scenario.md": scenario.lines(),
         "plan.md": plan.lines(ROOT / "chaos" / "faults"),
         "traffic.md": traffic.lines(),
+        "requests.md": requests.lines(),
         "gates.md": gates.lines(),
         "reads.md": reads.lines(),
         "settings.md": settings.lines(),

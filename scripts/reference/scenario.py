@@ -29,6 +29,7 @@ SECTIONS: dict[str, Keys] = {
             "name": "name: flash_sale",
             "description": "description: Three hot products sell out",
             "locustfile": "locustfile: flash_sale.py",
+            "requests": "requests: shop.requests.yaml",
             "seed": "seed: 7",
             "calibrate": "calibrate: 2s",
             "time_scale": "time_scale: 10",
@@ -151,7 +152,10 @@ def lines() -> Iterator[str]:
         "the same as JSON Schema. Keys can be set for one run: `--set limits.in_flight=100`."
     )
     yield ""
-    yield "A scenario has either `stages` or `traffic`."
+    yield (
+        "A scenario has either `stages` or `traffic`, and either a `locustfile` (with a `world`) or "
+        "[requests](requests.md)."
+    )
     yield ""
     for noun, keys in SECTIONS.items():
         yield from section(noun, keys)

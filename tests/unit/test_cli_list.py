@@ -151,7 +151,7 @@ def test_what_is_broken_is_listed_with_its_error(
     (here / "chaos/faults/nap.py").write_text("import nothing_like_it\n")
     found = listed(capsys)
     small, torn = found["scenarios"]
-    assert "scenarios/small.yaml:1: a scenario needs" in small["error"]
+    assert "scenarios/small.yaml:2: stages: expected a list" in small["error"]
     assert "not valid YAML" in torn["error"]
     assert "did you mean 'latency'?" in found["plans"][0]["error"]
     assert "nap.py:1: cannot be imported" in found["faults"][-1]["error"]
@@ -164,6 +164,7 @@ def test_other_yaml_among_the_scenarios_is_left_out(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "scenarios/traffic.yaml").write_text("format: x\narrivals_ms: {}\n")
+    (here / "scenarios/shop.requests.yaml").write_text("requests: {look: {path: /}}\n")
     (here / "scenarios/.hidden.yaml").write_text("name: [")
     assert [row["path"] for row in listed(capsys, "scenarios")] == ["scenarios/small.yaml"]
 

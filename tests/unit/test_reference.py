@@ -25,7 +25,7 @@ from flashdrill.plan.shapes import FilePath, Listing, Mapped
 from flashdrill.plan.source import Node, Origin, compose
 from flashdrill.plan.table import Field, Table
 from flashdrill.report.summary import summarise, summary_schema
-from scripts.reference import commands, gates, plan, scenario, settings, summary, traffic
+from scripts.reference import commands, gates, plan, requests, scenario, settings, summary, traffic
 from scripts.reference.keys import FORMS, Keys
 from scripts.reference.pages import FOLDER, ROOT, pages
 from tests.unit.test_report import sample
@@ -33,6 +33,7 @@ from tests.unit.test_report import sample
 KINDS: dict[str, type[Fault]] = {**catalogue(), **load_own(ROOT / "chaos" / "faults")}
 TABLES = {
     **scenario.SECTIONS,
+    **requests.SECTIONS,
     "a traffic model": traffic.KEYS,
     "plan": Keys(plan_table({}), plan.PLAN_EXAMPLES),
     "fault": Keys(Table("a fault", COMMON), plan.COMMON_EXAMPLES),

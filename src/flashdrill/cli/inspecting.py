@@ -16,7 +16,7 @@ from flashdrill.errors import EXIT_USAGE, ConfigError, StackError
 if TYPE_CHECKING:
     from flashdrill.model.scenario import Scenario
 
-KINDS = ("scenario", "plan", "traffic", "summary")
+KINDS = ("scenario", "plan", "traffic", "requests", "summary")
 
 
 @click.command(

@@ -190,6 +190,7 @@ class Driver:
             sleep_until=self._walk.sleep_until,
             spawn=self._beside,
             has_room=has_room,
+            number=arrival.index,
         )
         self._journeys[arrival.journey](session)
         if not session.operations_done:

@@ -44,7 +44,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `refused` does the same for statuses that refuse it for a reason of business: it certainly did not happen, and
     that is no error. `required` are the fields that an acknowledging answer has, `sign` makes headers afresh for each
-    attempt. The last block is what the checkers need to know of it; it goes into the history as it is.
+    attempt; a `judge` of its own says what an answer means instead. The last block is what the checkers need to know
+    of it; it goes into the history as it is.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     headers: Mapping[str, str] = {}
     sign: Callable[[bytes], Mapping[str, str]] | None = None
+    judge: Callable[[Reply], Judgement] | None = None
     via: str = "backend"
     required: tuple[str, ...] = ()
     retry: Retry = Retry()
@@ -171,7 +173,10 @@ class Operations:
         request = Request(call.method, call.path, call.body, headers)
         open_op.leaves(self._clock_ns(), self._watch)
         reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
-        judgement = judge(reply, call.acknowledged, call.required, call.refused)
+        own = call.judge
+        judgement = (
+            own(reply) if own else judge(reply, call.acknowledged, call.required, call.refused)
+        )
         open_op.answered(reply, judgement)
         return reply, judgement
 

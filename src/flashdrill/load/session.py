@@ -35,7 +35,9 @@ class Market:
         return self._names[max(0, bisect_right(self._starts_ns, due_ns) - 1)]
 
     def draw_user(self, rng: Random) -> str:
-        """A user's id."""
+        """A user's id; empty in a world without users."""
+        if not self.world.users:
+            return ""
         return f"{self.world.user_prefix}{rng.randrange(self.world.users)}"
 
     def draw_product(self, rng: Random) -> Product:
@@ -49,7 +51,8 @@ class Session:
 
     The first operation is due when the schedule says; each later one at the end of the one before
     plus the time thought. `rng` belongs to this customer alone, so a journey does not depend on the
-    others. Without `has_room` nothing leaves: each operation is recorded as not sent.
+    others. Without `has_room` nothing leaves: each operation is recorded as not sent. `number` counts the arrivals of
+    the whole schedule, those of all workers, from 0.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class Session:
         is_arrival: bool = True,
         user_id: str = "",
         has_room: bool = True,
+        number: int = 0,
     ) -> None:
         self.market = market
         self.rng = rng
         self.journey = journey
         self.user_id = user_id or market.draw_user(rng)
         self.process = operations.new_process()
+        self.number = number
         self.operations_done = 0
         self._operations = operations
         self._due_ns = due_ns
@@ -122,6 +127,7 @@ class Session:
             spawn=self._spawn,
             is_arrival=False,
             user_id=self.user_id,
+            number=self.number,
         )
 
         def run() -> None:

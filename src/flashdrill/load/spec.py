@@ -13,6 +13,7 @@ from flashdrill.errors import ConfigError
 from flashdrill.model.hosts import LOOPBACK_ONLY, Admission
 from flashdrill.model.rate_cap import rate_cap
 from flashdrill.model.scenario import Limits, Scenario, Stage, World
+from flashdrill.model.templates import Templates
 
 CROWD_ENV = "FLASHDRILL_CROWD"
 """The environment variable that tells the child where its specification is."""
@@ -45,6 +46,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     parameters: dict[str, Any] = {}
     hosts: dict[str, tuple[str, ...]] = {}
     headers: dict[str, str] = {}
+    templates: Templates | None = None
     worker: int = 0
     workers: int = 1
     start_timeout_s: float = 120.0
@@ -84,6 +86,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             time_scale=scenario.time_scale,
             limits=replace(scenario.limits, rate_max=rate_cap(scenario.limits, admission)),
             parameters=dict(scenario.parameters),
+            templates=scenario.templates,
             hosts={**admission.of(base_url), **admission.of(payment_url)},
             headers=scenario.marking.headers(folder.name),
             calibrate_s=scenario.calibrate_s,
@@ -109,13 +112,17 @@ def write_spec(spec: CrowdSpec, path: Path) -> None:
     """Write the file, readable by its owner only (it holds the callback secret)."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(spec)))
+        file.write(msgspec.json.format(msgspec.json.encode(spec, enc_hook=str)))
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)
 
 
 def read_spec(path: Path) -> CrowdSpec:
     """Read it back. Raises ConfigError for a file that is missing or does not fit."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=CrowdSpec)
+        return msgspec.json.decode(path.read_bytes(), type=CrowdSpec, dec_hook=_path)
     except OSError as error:
         raise ConfigError(f"cannot read the crowd's specification: {error}", path=path) from error
     except msgspec.MsgspecError as error:

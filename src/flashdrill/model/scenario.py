@@ -10,6 +10,7 @@ from flashdrill.model.condition import Condition
 from flashdrill.model.marking import Marking
 from flashdrill.model.service import Service
 from flashdrill.model.steady_state import SteadyState
+from flashdrill.model.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Scenario:
         0.0  # how long the load process is calibrated before the load; 0: it is not
     )
     service: Service | None = None  # None: the reference stack
+    templates: Templates | None = None  # None: the locustfile says what customers do
     hosts: tuple[str, ...] = ()  # beyond loopback, those that a run may send to
     marking: Marking = field(default_factory=Marking)
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flashdrill.model.scenario import Gate, Limits, Scenario, Stage
+from flashdrill.load.templates import LOCUSTFILE
+from flashdrill.model.scenario import Gate, Limits, Scenario, Stage, World
+from flashdrill.plan.customers import build_customers, check_arrivals
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
 from flashdrill.plan.overrides import apply
@@ -65,7 +67,8 @@ SCENARIO = Table(
     {
         "name": Field(NAMED, "what reports call it", is_required=True),
         "description": Field(Text(), "what it is for", default=""),
-        "locustfile": Field(FilePath(), "the customers, as Python", is_required=True),
+        "locustfile": Field(FilePath(), "the customers, as Python"),
+        "requests": Field(FilePath(), "the customers, as a file of requests, instead of Python"),
         "seed": Field(Number(0, 2**53), "of every random choice", default=1),
         "time_scale": Field(
             Number(0, 1000, is_whole=False, is_low_excluded=True),
@@ -77,7 +80,7 @@ SCENARIO = Table(
             Mapped(Free(is_flat=True)), "settings of the reference backend", default={}
         ),
         "service": Field(SERVICE, "your own service, in the place of the reference stack"),
-        "world": Field(WORLD, "who buys what", is_required=True),
+        "world": Field(WORLD, "who buys what; required with a locustfile"),
         "parameters": Field(Mapped(Free()), "handed to the locustfile", default={}),
         "stages": Field(Listing(STAGE, least=1), "the run, one stretch after another"),
         "traffic": Field(TRAFFIC_USE, "recorded arrivals, in the place of stages"),
@@ -112,8 +115,11 @@ def check_scenario(path: Path) -> Scenario:
 
 def scenario_schema() -> dict[str, Any]:
     """JSON Schema of a scenario file."""
-    choice = {"oneOf": [{"required": ["stages"]}, {"required": ["traffic"]}]}
-    return {**SCENARIO.schema(), **choice}
+    choices = [
+        {"oneOf": [{"required": ["stages"]}, {"required": ["traffic"]}]},
+        {"oneOf": [{"required": ["locustfile", "world"]}, {"required": ["requests"]}]},
+    ]
+    return {**SCENARIO.schema(), "allOf": choices}
 
 
 def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenario:
@@ -122,12 +128,16 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
     if service is not None:
         refuse_reference(entry)
     _check_gates(entry, stages)
+    world = build_world(entry["world"]) if entry["world"] else World(0, ())
+    templates = build_customers(entry, world)
+    if templates is not None:
+        check_arrivals(entry, templates, stages)
     return Scenario(
         name=entry["name"],
         path=path,
-        locustfile=entry["locustfile"],
+        locustfile=entry["locustfile"] or LOCUSTFILE,
         stages=stages,
-        world=build_world(entry["world"]),
+        world=world,
         description=entry["description"],
         seed=entry["seed"],
         time_scale=entry["time_scale"],
@@ -142,6 +152,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         hosts=build_hosts(entry),
         marking=build_marking(entry["marking"]),
         calibrate_s=_calibrate_s(entry),
+        templates=templates,
     )
 
 

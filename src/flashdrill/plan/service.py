@@ -156,13 +156,13 @@ def _read(entry: Entry, reads: Entry, url: str) -> Read:
         raise node.fail("a read has either `sql` or `http`", remedy="leave out the other")
     if entry["http"] is not None:
         _refuse(entry, ("dsn", "sqlite"), "goes with `sql`")
-        token = _secret(entry["token"])
+        token = build_secret(entry["token"])
         return HttpRead(_joined(url, entry["http"]), entry["method"], token, node.line)
     _refuse(entry, ("token",), "goes with `http`")
     if entry["sqlite"] is not None:
         _refuse(entry, ("dsn",), "is PostgreSQL's, and this read is of a SQLite file")
         return SqlRead(entry["sql"], sqlite=entry["sqlite"], line=node.line)
-    dsn = _secret(entry["dsn"] or reads["dsn"])
+    dsn = build_secret(entry["dsn"] or reads["dsn"])
     if dsn is None:
         raise node.fail(
             "nobody says where the database is",
@@ -177,7 +177,8 @@ def _refuse(entry: Entry, keys: tuple[str, ...], why: str) -> None:
             raise entry.at(key).fail(why)
 
 
-def _secret(entry: Entry | None) -> Secret | None:
+def build_secret(entry: Entry | None) -> Secret | None:
+    """Where a secret is, None when nobody says. Raises ConfigError when that is not clear."""
     if entry is None:
         return None
     env: str | None = entry["env"]

@@ -12,23 +12,28 @@ from flashdrill.plan.known import known_faults
 from flashdrill.plan.scenario import check_scenario
 from flashdrill.plan.shapes import mapping_of
 from flashdrill.plan.source import Node, read_source
+from flashdrill.plan.templates import read_templates
 from flashdrill.plan.traffic import read_traffic
 
 _MARKS = {
     "traffic": ("arrivals_ms", "format"),
     "plan": ("faults",),
-    "scenario": ("locustfile", "world", "stages"),
+    "scenario": ("locustfile", "world", "stages", "service"),
+    "requests": ("requests", "journeys"),
 }
 
 
 def validate_file(path: Path) -> str:
-    """The kind of a good file: scenario, plan or traffic. Raises ConfigError with the line.
+    """The kind of a good file: scenario, plan, traffic or requests. Raises ConfigError with the line.
 
-    A plan is checked without a scenario: its stages and targets are judged when it is run with one.
+    A file of requests is checked as if its scenario had a world, a plan without a scenario: its stages and targets are
+    judged when it is run with one.
     """
     kind = kind_of(path)
     if kind == "traffic":
         read_traffic(path)
+    elif kind == "requests":
+        read_templates(path)
     elif kind == "plan":
         check_plan(path, known_faults())
     else:
@@ -55,8 +60,8 @@ def kind_of(path: Path) -> str:
     if kind is not None:
         return kind
     raise node.fail(
-        "neither a scenario, nor a plan, nor a traffic model",
-        remedy="a scenario has `locustfile`, a plan `faults`, a traffic model `arrivals_ms`",
+        "neither a scenario, nor a plan, nor a traffic model, nor a file of requests",
+        remedy="a scenario has `stages`, a plan `faults`, a traffic model `arrivals_ms`, a file of requests `journeys`",
     )
 
 

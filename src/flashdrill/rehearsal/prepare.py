@@ -72,6 +72,7 @@ def prepare(order: Order, resolve: Resolve = look_up) -> Prepared:
     kinds = known_faults()
     adopted = adopt(order.toxiproxy, order.adopt)
     targets = {name: target.kinds for name, target in adopted.items()}
+    check_templates(scenario)
     if scenario.service is None:
         targets |= target_names()
         check_settings(reference_root(), {"time_scale": scenario.time_scale, **scenario.backend})
@@ -105,6 +106,18 @@ def urls_of(scenario: Scenario, toxiproxy: str) -> dict[str, str]:
     """Every URL that a run is given, by what it is for; the reference stack's own are on this machine."""
     urls = {} if scenario.service is None else dict(scenario.service.urls())
     return {**urls, "--toxiproxy": toxiproxy} if is_address(toxiproxy) else urls
+
+
+def check_templates(scenario: Scenario) -> None:
+    """Raise ConfigError for a secret of the request templates that is not there, and for a stack without products."""
+    for secret in scenario.templates.every_secret() if scenario.templates else ():
+        reveal(secret)
+    if scenario.service is None and not scenario.world.products:
+        raise ConfigError(
+            "the reference stack needs `world`: what there is to buy",
+            path=scenario.path,
+            remedy="add it, or give your own service's address with --target URL",
+        )
 
 
 def check_own(service: Service, toxiproxy: str) -> None:
