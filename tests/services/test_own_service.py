@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,15 @@ from aiohttp import web
 
 from flashdrill.audit.declared import read_declared, read_number
 from flashdrill.audit.fetching import UnreadableError
+from flashdrill.audit.scope import check_asked
+from flashdrill.model.op import Outcome
+from flashdrill.model.reads import FinalReads
+from flashdrill.model.result import InvariantStatus
 from flashdrill.model.service import HttpRead, Read, Secret, Service, SqlRead
 from flashdrill.observe import presence
+from flashdrill.rehearsal.own_settle import settle
+from flashdrill.rehearsal.trace import Trace
+from tests.unit.audit_world import op
 
 STOCK = [{"sku": "lamp", "initial": 5, "sold": 2}, {"sku": "mug", "initial": 3, "sold": 0}]
 
@@ -152,3 +161,53 @@ async def test_a_service_is_absent_when_nobody_listens_whatever_it_answers() -> 
     assert len(absences) == 1
     with pytest.raises(presence.AbsentError, match="Connection refused"):
         await presence.ask(url, wants_2xx=False, timeout_s=5)
+
+
+class Ears(SimpleNamespace):
+    """A watcher that notes what waits."""
+
+    def phase(self, _text: str) -> None:
+        return None
+
+    def waiting(self, records: int | None) -> None:
+        self.heard.append(records)
+
+
+async def settled(service: Service, timeout_s: float = 0.5) -> tuple[Trace, list[int | None]]:
+    """A run after its load, with that much patience."""
+    limits = SimpleNamespace(drain_timeout_s=timeout_s)
+    prepared: Any = SimpleNamespace(scenario=SimpleNamespace(limits=limits))
+    watcher: Any = Ears(heard=[])
+    trace = Trace(load_ended_ns=time.monotonic_ns())
+    await settle(prepared, service, FinalReads(shards=1), trace, watcher)
+    return trace, watcher.heard
+
+
+async def test_a_read_that_fails_in_the_end_makes_its_invariants_unknown() -> None:
+    async with serving({"/stock": 500, "/orders": []}) as url:
+        reads = {"stock": HttpRead(f"{url}/stock"), "orders": HttpRead(f"{url}/orders")}
+        trace, _ = await settled(Service(url, reads=reads, settle_s=0.0))
+    assert trace.reads is not None
+    assert any("the final read of stock failed" in problem for problem in trace.problems)
+    bought = op(0, Outcome.INFO, "timeout", sku="lamp", quantity=1)
+    found, _ = check_asked([bought], trace.reads, tuple(reads))
+    answers = {invariant.name: invariant.status for invariant in found}
+    assert answers["sold-within-stock"] is InvariantStatus.UNKNOWN
+    assert answers["no-acknowledged-order-lost"] is InvariantStatus.HOLDS
+
+
+async def test_it_is_read_when_it_has_drained() -> None:
+    answers: dict[str, Any] = {"/stock": STOCK}
+    async with serving(answers) as url:
+        stock, left = HttpRead(f"{url}/stock"), HttpRead(f"{url}/left")
+        service = Service(url, reads={"stock": stock}, drained=left)
+        answers["/left"] = [{"left": 2}]
+        trace, heard = await settled(service)
+        assert trace.reads is not None
+        assert (trace.drain_s, trace.reads.queue_depth, set(heard)) == (None, 2, {2})
+        assert "2 were left" in trace.problems[0]
+        answers["/left"] = [{"left": 0}]
+        trace, heard = await settled(service)
+        assert trace.reads is not None
+        assert trace.drain_s is not None
+        assert (trace.reads.queue_depth, heard, trace.problems) == (0, [0], [])

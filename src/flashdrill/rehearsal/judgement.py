@@ -292,6 +292,6 @@ def _counts(reads: FinalReads | None, service: Service | None) -> Mapping[str, A
         "lines": len(reads.lines),
         "payments": len(reads.payments),
         "queue_depth": reads.queue_depth,
-        "open_sessions": reads.open_sessions,
+        "open_sessions": reads.open_sessions if service is None else None,
         "missing": list(reads.missing),
     }

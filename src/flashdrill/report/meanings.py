@@ -237,7 +237,8 @@ _JUDGED: Mapping[str, Meanings] = {
         "lines": "order lines",
         "payments": "payments",
         "queue_depth": "records left in the durable queues; null: they could not be read",
-        "open_sessions": "database sessions that were still open: a late commit of theirs could change the answer",
+        "open_sessions": "database sessions that were still open: a late commit of theirs could change the answer; "
+        "null: nobody looked, since your own service runs on",
         "missing": "what could not be read; the invariants that need it are unknown",
     },
     "Invariant": {

@@ -83,7 +83,7 @@ class FinalReads(msgspec.Struct, frozen=True):
     lines: int = 0
     payments: int = 0
     queue_depth: int | None = None
-    open_sessions: int = 0
+    open_sessions: int | None = 0
     missing: tuple[str, ...] = ()
 
 
