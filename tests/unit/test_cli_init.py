@@ -49,6 +49,19 @@ def test_what_its_comments_offer_can_be_taken(tmp_path: Path) -> None:
     assert set(service.reads) == {"orders", "stock"}
 
 
+def test_its_plan_is_checked_with_the_scenario(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is adopted is known only in a run; what is not adopted cannot be a target of one's own service."""
+    invoke(["init", str(tmp_path)])
+    scenario, plan = tmp_path / FILES[0], tmp_path / FILES[2]
+    scenario.write_text(f"chaos: [../chaos/plans/first.yaml]\n{scenario.read_text()}")
+    assert invoke(["validate", str(scenario)]) == 0
+    plan.write_text(plan.read_text().replace("adopted/db", "shard1"))
+    assert invoke(["validate", str(scenario)]) == 2
+    assert "a service of your own has no targets but" in capsys.readouterr().err
+
+
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "scenarios").mkdir()
     (tmp_path / FILES[0]).write_text("mine")

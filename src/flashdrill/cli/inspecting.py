@@ -95,6 +95,7 @@ def _examined(path: Path) -> Iterator[str]:
         suspicions,
         suspicions_of_plan,
     )
+    from flashdrill.rehearsal.adoption import adoptable  # noqa: PLC0415
     from flashdrill.rehearsal.topology import target_names  # noqa: PLC0415
 
     scenario = check_scenario(path)
@@ -102,8 +103,10 @@ def _examined(path: Path) -> Iterator[str]:
     if awaits_traffic(scenario):
         return
     yield from suspicions(scenario)
-    kinds, targets = known_faults(), target_names()
+    kinds = known_faults()
+    own = {} if scenario.service else target_names()
     for plan in scenario.chaos:
+        targets = {**own, **adoptable(plan, kinds)}
         yield from suspicions_of_plan(load_plan(plan, scenario, kinds, targets), scenario)
 
 

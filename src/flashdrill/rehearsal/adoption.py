@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from flashdrill.chaos.bandwidth import Bandwidth
 from flashdrill.chaos.fault import Fault
@@ -13,6 +14,7 @@ from flashdrill.chaos.slicer import Slicer
 from flashdrill.chaos.target import Address, Target
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
+from flashdrill.plan.faults import check_plan
 from flashdrill.plan.source import did_you_mean
 from flashdrill.toxiproxy.client import ProxyInfo, Toxiproxy
 
@@ -38,6 +40,13 @@ def adopt(url: str, wishes: Iterable[str]) -> dict[str, Target]:
         )
     found = asyncio.run(Toxiproxy(url).proxies())
     return {PREFIX + name: _target(name, kind, found, url) for name, kind in wanted.items()}
+
+
+def adoptable(path: Path, kinds: Mapping[str, type[Fault]]) -> dict[str, frozenset[str]]:
+    """The targets of a plan that only a run can adopt, as if each were a server of any kind. Raises ConfigError."""
+    lines = check_plan(path, kinds)["faults"]
+    names = {name for line in lines for name in line["target"] if name.startswith(PREFIX)}
+    return dict.fromkeys(sorted(names), frozenset(KINDS))
 
 
 def check_adopted(
