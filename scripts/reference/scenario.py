@@ -128,6 +128,7 @@ SECTIONS: dict[str, Keys] = {
             "max_attempts": "max_attempts: 6",
             "drain_timeout": "drain_timeout: 2m",
             "rate_max": "rate_max: 2000/s",
+            "workers": "workers: 2",
         },
     ),
     "the marking": Keys(MARKING, {"enabled": "enabled: false", "header": "header: X-Load-Test"}),

@@ -14,6 +14,7 @@ TITLES = {
     "RunChaos": "chaos",
     "Load": "load",
     "Generator": "load.generator",
+    "LoadWorker": "load.generator.workers",
     "OperationStats": "load.operations",
     "Percentiles": "Percentiles",
     "ErrorKind": "load.errors",

@@ -76,6 +76,10 @@ class OpenCrowd(_HarnessCrowd):
         if cls.beside is None:
             environment.shape_class = None  # it is about nobody
             return
+        if spec.worker:  # they come once, with the first load process
+            cls.beside = environment.shape_class = None
+            environment.user_classes[:] = [cls]
+            return
         cls.beside.await_load(spec.base_url, spec.hosts)
         gevent.spawn(cls(environment).come)
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from flashdrill.load.buckets import bucket, middle_s, quantile_s
 
 
-@given(st.integers(64_000, 3_600 * 10**9))
-def test_a_time_is_known_to_two_percent(time_ns: int) -> None:
-    assert middle_s(bucket(time_ns)) == pytest.approx(time_ns / 1e9, rel=0.02)
+@given(st.integers(64, 3_600 * 10**9))
+def test_a_time_is_known_to_one_percent(time_ns: int) -> None:
+    assert middle_s(bucket(time_ns)) == pytest.approx(time_ns / 1e9, rel=0.01)
 
 
 @given(st.integers(0, 10**11), st.integers(0, 10**11))
@@ -17,9 +17,9 @@ def test_longer_times_have_no_lower_bucket(a_ns: int, b_ns: int) -> None:
     assert bucket(min(a_ns, b_ns)) <= bucket(max(a_ns, b_ns))
 
 
-@pytest.mark.parametrize("time_ns", [-5, 0, 999, 1000, 63_999])
-def test_short_times_are_known_to_a_microsecond(time_ns: int) -> None:
-    assert middle_s(bucket(time_ns)) == pytest.approx(max(0, time_ns) / 1e9, abs=1e-6)
+@pytest.mark.parametrize("time_ns", [-5, 0, 1, 63, 127])
+def test_short_times_are_known_to_a_nanosecond(time_ns: int) -> None:
+    assert middle_s(bucket(time_ns)) == pytest.approx(max(0, time_ns) / 1e9, abs=1e-9)
 
 
 def test_a_quantile_is_the_nearest_rank() -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from flashdrill.load.buckets import bucket
@@ -62,7 +63,8 @@ def test_a_second_counts_every_outcome_once(tmp_path: Path) -> None:
         "info": 1,
     }
     assert (second["not_sent"], second["connection_waits"], second["cpu"]) == (1, 1, 0.25)
-    assert (second["p50_ms"], second["p99_ms"], second["lateness_p99_ms"]) == (20.0, 20.0, 1.0)
+    told = (second["p50_ms"], second["p99_ms"], second["lateness_p99_ms"])
+    assert told == pytest.approx((20.0, 20.0, 1.0), rel=0.01)
 
 
 def test_a_second_starts_afresh_and_the_end_has_the_totals(tmp_path: Path) -> None:
@@ -81,12 +83,12 @@ def test_a_second_starts_afresh_and_the_end_has_the_totals(tmp_path: Path) -> No
     assert (done["lateness_max_ms"], done["interrupted"]) == (7.0, False)
 
 
-def test_percentiles_are_exact_by_nearest_rank(tmp_path: Path) -> None:
+def test_percentiles_are_by_nearest_rank(tmp_path: Path) -> None:
     with log(tmp_path / "live.jsonl") as (live, _):
         for lateness_ms in range(1, 101):
             live.sent(lateness_ms * MS)
         live.second(t_s=1, stage="s", in_flight=0)
-    assert lines(tmp_path / "live.jsonl")[0]["lateness_p99_ms"] == 99.0
+    assert lines(tmp_path / "live.jsonl")[0]["lateness_p99_ms"] == pytest.approx(99.0, rel=0.01)
 
 
 def test_errors_are_all_counted_and_the_first_told(tmp_path: Path) -> None:

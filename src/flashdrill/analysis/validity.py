@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,7 +112,7 @@ def tightest_s(gates: Iterable[Gate], stage: str) -> float | None:
 def cpu_by_stage(seconds: Iterable[Mapping[str, object]]) -> dict[str, float]:
     """The mean CPU share of a load process over each stage, from its `second` lines of live.jsonl.
 
-    With several load processes the caller takes the largest share of each stage.
+    With several load processes see `busiest_cpu`.
     """
     shares: dict[str, list[float]] = {}
     for line in seconds:
@@ -119,6 +120,39 @@ def cpu_by_stage(seconds: Iterable[Mapping[str, object]]) -> dict[str, float]:
         if isinstance(cpu, int | float):
             shares.setdefault(str(line.get("stage", "")), []).append(float(cpu))
     return {stage: sum(values) / len(values) for stage, values in shares.items()}
+
+
+def cpu_by_process(seconds: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
+    """The same for each of several load processes, from the lines that tell of them together; empty for one."""
+    lines: dict[int, list[dict[str, object]]] = {}
+    for line in seconds:
+        for process in line.get("processes", ()):
+            told = {"stage": line["stage"], "cpu": process["cpu"]}
+            lines.setdefault(process["worker"], []).append(told)
+    return {worker: cpu_by_stage(own) for worker, own in lines.items()}
+
+
+def busiest_cpu(seconds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The mean CPU share over each stage of the load process that has the largest there."""
+    busiest: dict[str, float] = {}
+    for shares in cpu_by_process(seconds).values() or [cpu_by_stage(seconds)]:
+        for stage, share in shares.items():
+            busiest[stage] = max(share, busiest.get(stage, 0.0))
+    return busiest
+
+
+def with_processes(
+    whole: Sequence[StageValidity], parts: Sequence[Sequence[StageValidity]]
+) -> tuple[StageValidity, ...]:
+    """A stage cannot be trusted when one of several load processes cannot, however well the others did."""
+    reasons: dict[str, list[str]] = {stage.stage: list(stage.reasons) for stage in whole}
+    for worker, part in enumerate(parts):
+        for stage in part:
+            told = (f"load process {worker + 1} of {len(parts)}: {why}" for why in stage.reasons)
+            reasons[stage.stage] += told
+    return tuple(
+        replace(v, is_valid=not reasons[v.stage], reasons=tuple(reasons[v.stage])) for v in whole
+    )
 
 
 @dataclass(frozen=True, slots=True)

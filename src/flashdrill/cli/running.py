@@ -63,6 +63,12 @@ Examples:
     help="Never send more requests than this, such as 2000/s, in the place of the scenario's limits.rate_max.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="So many load processes on this machine, each with its share of the arrivals, in the place of the scenario's "
+    "limits.workers.",
+)
+@click.option(
     "--yes",
     "is_yes",
     is_flag=True,
@@ -106,6 +112,7 @@ def run(
     seed: int | None,
     target: str,
     rate_max: str | None,
+    workers: int | None,
     is_yes: bool,
     toxiproxy: str,
     adopt: tuple[str, ...],
@@ -127,6 +134,7 @@ def run(
         raise ConfigError("--no-chaos and --chaos exclude each other", remedy="leave one out")
     changes = overrides if seed is None else (*overrides, f"seed={seed}")
     changes = changes if rate_max is None else (*changes, f"limits.rate_max={rate_max}")
+    changes = changes if workers is None else (*changes, f"limits.workers={workers}")
     order = Order(
         scenario=scenario,
         plans=() if no_chaos else plans or None,

@@ -24,6 +24,8 @@ SILENCE_TIMEOUT_S = 20.0
 
 RUN_MARGIN_S = 60.0
 
+ALONE = "the load process"
+
 
 def command(spec_path: Path) -> list[str]:
     """The arguments of a headless Locust that runs the specification's locustfile and ends by itself.
@@ -58,7 +60,11 @@ def start(start_path: Path, t0_ns: int) -> None:
 
 
 async def wait_ready(
-    live_path: Path, is_alive: Callable[[], bool], *, timeout_s: float = READY_TIMEOUT_S
+    live_path: Path,
+    is_alive: Callable[[], bool],
+    *,
+    timeout_s: float = READY_TIMEOUT_S,
+    who: str = ALONE,
 ) -> dict[str, Any]:
     """The child's first line. Raises StackError when it dies before, or takes too long."""
     tail = _Tail(live_path)
@@ -69,14 +75,18 @@ async def wait_ready(
             if line.get("event") == "ready":
                 return line
         if not was_alive:
-            raise StackError("the load process died before it was ready", remedy=_SEE_LOG)
+            raise StackError(f"{who} died before it was ready", remedy=_SEE_LOG)
         if time.monotonic() > deadline:
-            raise StackError(f"the load process was not ready in {timeout_s:g} s", remedy=_SEE_LOG)
+            raise StackError(f"{who} was not ready in {timeout_s:g} s", remedy=_SEE_LOG)
         await asyncio.sleep(POLL_S)
 
 
 async def follow(
-    live_path: Path, is_alive: Callable[[], bool], *, silence_timeout_s: float = SILENCE_TIMEOUT_S
+    live_path: Path,
+    is_alive: Callable[[], bool],
+    *,
+    silence_timeout_s: float = SILENCE_TIMEOUT_S,
+    who: str = ALONE,
 ) -> AsyncIterator[dict[str, Any]]:
     """Every line from the first on, as it comes; `done` is the last.
 
@@ -93,10 +103,10 @@ async def follow(
             if line.get("event") == "done":
                 return
         if not was_alive:
-            raise InconclusiveError("the load process died in mid-run", remedy=_SEE_LOG)
+            raise InconclusiveError(f"{who} died in mid-run", remedy=_SEE_LOG)
         if time.monotonic() - heard > silence_timeout_s:
             raise InconclusiveError(
-                f"the load process has said nothing for {silence_timeout_s:g} s", remedy=_SEE_LOG
+                f"{who} has said nothing for {silence_timeout_s:g} s", remedy=_SEE_LOG
             )
         await asyncio.sleep(POLL_S)
 

@@ -1,14 +1,18 @@
-"""What the load process says while it runs: one JSON line a second, exact over that second."""
+"""What the load process says while it runs: one JSON line a second, whose counts and times add up
+over seconds and processes.
+
+Times are in buckets (`load.buckets`): a percentile is right to 1 %.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from flashdrill.load.buckets import bucket
+from flashdrill.load.buckets import bucket, quantile_s
 from flashdrill.model.op import NOT_SENT, Op, Outcome
 
 MAX_ERROR_LINES = 20
@@ -83,7 +87,6 @@ class _Kind:
 class _Second:
     tally: Tally = field(default_factory=Tally)
     kinds: dict[str, _Kind] = field(default_factory=dict)
-    response_ns: list[int] = field(default_factory=list)
     lateness_ns: list[int] = field(default_factory=list)
 
 
@@ -125,8 +128,6 @@ class LiveLog:
         if kind is None:
             kind = self._second.kinds[op.kind] = _Kind()
         kind.add(op)
-        if op.sent_ns != NOT_SENT:
-            self._second.response_ns.append(op.done_ns - op.due_ns)
 
     def error(self, journey: str, text: str) -> None:
         """The crowd's own code has failed: counted, and the first ones told."""
@@ -138,6 +139,7 @@ class LiveLog:
         """Close the current second and say what was in it."""
         second, self._second = self._second, _Second()
         self.totals.take_in(second.tally)
+        lateness = Counter(map(bucket, second.lateness_ns))
         cpu = self._cpu_share()
         self.max_cpu = max(self.max_cpu, cpu)
         self.event(
@@ -145,10 +147,8 @@ class LiveLog:
             t_s=round(t_s, 3),
             stage=stage,
             **second.tally.counts(),
-            p50_ms=_milliseconds(second.response_ns, 0.50),
-            p95_ms=_milliseconds(second.response_ns, 0.95),
-            p99_ms=_milliseconds(second.response_ns, 0.99),
-            lateness_p99_ms=_milliseconds(second.lateness_ns, 0.99),
+            **percentiles(added(kind.response for kind in second.kinds.values()), lateness),
+            lateness=lateness,
             in_flight=in_flight,
             cpu=round(cpu, 4),
             operations={name: asdict(kind) for name, kind in sorted(second.kinds.items())},
@@ -177,9 +177,26 @@ class LiveLog:
         return (now[1] - before[1]) / elapsed_s if elapsed_s > 0 else 0.0
 
 
-def _milliseconds(values_ns: list[int], share: float) -> float | None:
-    """The nearest-rank percentile, or None without values."""
-    if not values_ns:
-        return None
-    rank = max(1, math.ceil(share * len(values_ns)))
-    return round(sorted(values_ns)[rank - 1] / 1e6, 3)
+def added(parts: Iterable[Mapping[int, int]]) -> Counter[int]:
+    """The times of several kinds, seconds or processes together."""
+    total: Counter[int] = Counter()
+    for part in parts:
+        total.update(part)
+    return total
+
+
+def percentiles(
+    response: Mapping[int, int], lateness: Mapping[int, int]
+) -> dict[str, float | None]:
+    """What a second says of its times, in milliseconds; None where there were none."""
+    return {
+        "p50_ms": _milliseconds(response, 0.50),
+        "p95_ms": _milliseconds(response, 0.95),
+        "p99_ms": _milliseconds(response, 0.99),
+        "lateness_p99_ms": _milliseconds(lateness, 0.99),
+    }
+
+
+def _milliseconds(times: Mapping[int, int], share: float) -> float | None:
+    found = quantile_s(times, share)
+    return None if found is None else round(found * 1e3, 3)

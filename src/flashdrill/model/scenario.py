@@ -123,6 +123,7 @@ class Limits:
     max_attempts: int = 3
     drain_timeout_s: float = 60.0
     rate_max: float | None = None  # requests a second; None: as `model.rate_cap` says
+    workers: int = 1  # load processes; each has its own `in_flight`
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ LIMITS = Table(
             RATE,
             "requests a second that are never exceeded; without it 1000/s when a host is not this machine",
         ),
+        "workers": Field(
+            Number(1, 64),
+            "load processes on this machine; each sends its share of the arrivals, with its own `in_flight`",
+            default=_DEFAULTS.workers,
+        ),
     },
 )
 
@@ -196,6 +201,7 @@ def _limits(entry: Entry | None) -> Limits:
         max_attempts=entry["max_attempts"],
         drain_timeout_s=entry["drain_timeout"],
         rate_max=entry["rate_max"],
+        workers=entry["workers"],
     )
 
 

@@ -1,85 +1,142 @@
-"""The crowd of one run: started, told when to begin, followed until it is done."""
+"""The crowd of one run, in one load process or several: started, told when to begin, followed until it is done."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from flashdrill.load import child
+from flashdrill.load.several import Several
 from flashdrill.load.spec import CrowdSpec, write_spec
-from flashdrill.model.calibration import Calibration
+from flashdrill.model.calibration import Calibration, together
 from flashdrill.model.hosts import Admission
 from flashdrill.model.scenario import Scenario
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.system import Host
 
 LEAD_S = 1.0
-"""Between the start signal and the first arrival: the child polls for the signal."""
+"""Between the start signal and the first arrival: the children poll for the signal."""
+
+STOP_TIMEOUT_S = 5.0
 
 
 class Crowd:
-    """One load process, a child of the stack's guardian."""
+    """As many load processes as the scenario says, children of the stack's guardian; each sends its share."""
 
     def __init__(
         self, scenario: Scenario, host: Host, folder: RunFolder, admission: Admission
     ) -> None:
         self._host = host
-        self._spec_path = folder.crowd
-        self._log = folder.logs / "crowd.log"
         self.calibration: Calibration | None = None
-        self._spec = CrowdSpec.from_scenario(
-            scenario,
-            base_url=host.backend_url,
-            payment_url=host.payment_url,
-            hmac_secret=host.hmac_secret,
-            folder=folder.path,
-            admission=admission,
-        )
+        count = scenario.limits.workers
+        specs = [
+            CrowdSpec.from_scenario(
+                scenario,
+                base_url=host.backend_url,
+                payment_url=host.payment_url,
+                hmac_secret=host.hmac_secret,
+                folder=folder.path,
+                admission=admission,
+                worker=worker,
+                workers=count,
+            )
+            for worker in range(count)
+        ]
+        self._start = Path(specs[0].start_path)
+        self._processes = [_process(spec, folder) for spec in specs]
 
     async def prepare(self) -> None:
-        """Start the process and wait until it could begin; before that it is calibrated, when the scenario asks."""
-        write_spec(self._spec, self._spec_path)
-        await self._host.spawn(
-            "crowd",
-            child.command(self._spec_path),
-            env=child.environment(self._spec_path),
-            log=self._log,
-        )
-        patience_s = child.READY_TIMEOUT_S + self._spec.calibrate_s
-        ready = await child.wait_ready(self._live, self._is_alive, timeout_s=patience_s)
-        if found := ready.get("calibration"):
-            self.calibration = msgspec.convert(found, Calibration)
+        """Start the processes and wait until all could begin; before that they are calibrated, when the scenario asks,
+        all at the same time."""
+        async with asyncio.TaskGroup() as group:
+            found = [group.create_task(self._prepare(process)) for process in self._processes]
+        self.calibration = together([own for task in found if (own := task.result())])
 
     def begin(self) -> int:
-        """Let it begin; returns when the run starts (CLOCK_MONOTONIC ns)."""
+        """Let them begin; returns when the run starts (CLOCK_MONOTONIC ns)."""
         t0_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
         child.start(self._start, t0_ns)
         return t0_ns
 
     async def follow(self, told: Callable[[dict[str, Any]], None]) -> None:
-        """Pass on every line that it says until it is done."""
-        async for line in child.follow(self._live, self._is_alive):
-            told(line)
+        """Pass on what they say, as if one process had said it, until all are done.
+
+        Raises InconclusiveError, which names it, as soon as one dies or falls silent.
+        """
+        several = Several(len(self._processes))
+        async with asyncio.TaskGroup() as group:
+            for process in self._processes:
+                group.create_task(self._follow(process, several, told))
 
     async def stop(self) -> None:
-        """End its arrivals and let it write what it has; nothing happens when it is done already."""
-        if self._is_alive():
-            await self._host.stop("crowd", timeout_s=5.0)
+        """End the arrivals and let every process write what it has; nothing happens to those that are done already."""
+        async with asyncio.TaskGroup() as group:
+            for process in self._processes:
+                if self._is_alive(process):
+                    group.create_task(self._host.stop(process.name, timeout_s=STOP_TIMEOUT_S))
 
     def forget_secret(self) -> None:
-        """Remove the specification, which holds the run's signing secret."""
-        self._spec_path.unlink(missing_ok=True)
+        """Remove the specifications, which hold the run's signing secret."""
+        for process in self._processes:
+            process.spec_path.unlink(missing_ok=True)
+
+    async def _prepare(self, process: _Process) -> Calibration | None:
+        write_spec(process.spec, process.spec_path)
+        await self._host.spawn(
+            process.name,
+            child.command(process.spec_path),
+            env=child.environment(process.spec_path),
+            log=process.log,
+        )
+        ready = await child.wait_ready(
+            process.live,
+            lambda: self._is_alive(process),
+            timeout_s=child.READY_TIMEOUT_S + process.spec.calibrate_s,
+            who=process.who,
+        )
+        found = ready.get("calibration")
+        return msgspec.convert(found, Calibration) if found else None
+
+    async def _follow(
+        self, process: _Process, several: Several, told: Callable[[dict[str, Any]], None]
+    ) -> None:
+        lines = child.follow(process.live, lambda: self._is_alive(process), who=process.who)
+        async for line in lines:
+            if len(self._processes) == 1:
+                told(line)
+                continue
+            for merged in several.take(process.spec.worker, line):
+                told(merged)
+
+    def _is_alive(self, process: _Process) -> bool:
+        return self._host.is_running(process.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """One load process. `who` is what people are told of it."""
+
+    name: str
+    who: str
+    spec: CrowdSpec
+    spec_path: Path
+    log: Path
 
     @property
-    def _live(self) -> Any:
-        return self._spec_path.parent / self._spec.live_path
+    def live(self) -> Path:
+        return Path(self.spec.live_path)
 
-    @property
-    def _start(self) -> Any:
-        return self._spec_path.parent / self._spec.start_path
 
-    def _is_alive(self) -> bool:
-        return self._host.is_running("crowd")
+def _process(spec: CrowdSpec, folder: RunFolder) -> _Process:
+    if spec.workers == 1:
+        log = folder.logs / "crowd.log"
+        return _Process("crowd", child.ALONE, spec, folder.crowd, log)
+    name = f"crowd-{spec.worker}"
+    who = f"load process {spec.worker + 1} of {spec.workers} ({name})"
+    return _Process(name, who, spec, folder.path / f"{name}.json", folder.logs / f"{name}.log")

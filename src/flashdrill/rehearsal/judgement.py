@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flashdrill.analysis import recovery
 from flashdrill.analysis.attribution import GENERATOR, HOST, CpuShares, attribute
@@ -28,10 +29,12 @@ from flashdrill.analysis.timeline import timeline
 from flashdrill.analysis.validity import (
     after_rig_failure,
     after_stop,
-    cpu_by_stage,
+    busiest_cpu,
+    cpu_by_process,
     doubt_between,
     tightest_s,
     validate,
+    with_processes,
 )
 from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
@@ -114,9 +117,9 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
 def _validity(
     scenario: Scenario, trace: Trace, ops: pa.Table, scheduled: Mapping[str, int]
 ) -> tuple[StageValidity, ...]:
-    cpu = dict(cpu_by_stage(trace.seconds))
+    whole = validate(ops, scenario.stages, scenario.gates, scheduled, busiest_cpu(trace.seconds))
     validity = with_generator_limit(
-        validate(ops, scenario.stages, scenario.gates, scheduled, cpu),
+        with_processes(whole, _by_process(scenario, trace, ops)),
         scenario.stages,
         trace.calibration,
     )
@@ -126,6 +129,27 @@ def _validity(
         return validity
     since_s = (trace.rig_failed_ns - trace.t0_ns) / 1e9
     return after_rig_failure(validity, scenario.stages, since_s, trace.rig_failure)
+
+
+def _by_process(scenario: Scenario, trace: Trace, ops: pa.Table) -> list[tuple[StageValidity, ...]]:
+    """The validity of each of several load processes, by its own arrivals, lateness and CPU; empty for one."""
+    workers = scenario.limits.workers
+    if workers == 1:
+        return []
+    cpu = cpu_by_process(trace.seconds)
+    due: list[Counter[str]] = [Counter() for _ in range(workers)]
+    for arrival in arrivals(scenario.stages, scenario.seed):
+        due[arrival.index % workers][arrival.stage] += 1
+    return [
+        validate(
+            ops.filter(pc.field("worker") == worker),
+            scenario.stages,
+            scenario.gates,
+            due[worker],
+            cpu.get(worker, {}),
+        )
+        for worker in range(workers)
+    ]
 
 
 def _steady(
@@ -189,7 +213,7 @@ def _bottleneck(
         trace.t0_ns,
         load_catalogue(prepared.reports),
         validity,
-        _cpu(trace.samples, scenario, trace.t0_ns, cpu_by_stage(trace.seconds)),
+        _cpu(trace.samples, scenario, trace.t0_ns, busiest_cpu(trace.seconds)),
     )
     if scenario.service is not None and not _gives_counters(found):
         found = replace(found, sentence=f"{found.sentence} {NO_COUNTERS}")

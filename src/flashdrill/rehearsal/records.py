@@ -9,21 +9,26 @@ import msgspec
 import pyarrow as pa
 import yaml
 
-from flashdrill.load.record import to_parquet
-from flashdrill.model.history import OPS_SCHEMA, read_ops
+from flashdrill.load.record import read_stream, to_parquet
+from flashdrill.model.history import OPS_SCHEMA, read_ops, write_ops
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.trace import Trace
 
 
 def keep_history(folder: RunFolder) -> pa.Table:
-    """The crowd's record, kept as ops.parquet. Without one the history is empty."""
-    stream = folder.path / "ops.record"
-    if not stream.exists():
-        return OPS_SCHEMA.empty_table()
+    """The crowd's record, kept as ops.parquet; the records of several load processes become one, in the order in which
+    operations ended. Without one the history is empty."""
+    streams = sorted(folder.path.glob("ops*.record"))
     history = folder.path / "ops.parquet"
-    to_parquet(stream, history)
-    stream.unlink()
+    if not streams:
+        return OPS_SCHEMA.empty_table()
+    if len(streams) == 1:
+        to_parquet(streams[0], history)
+    else:
+        write_ops(pa.concat_tables(map(read_stream, streams)).sort_by("done_ns"), history)
+    for stream in streams:
+        stream.unlink()
     return read_ops(history)
 
 

@@ -20,7 +20,7 @@ from flashdrill.rehearsal.live_numbers import LiveNumbers
 from flashdrill.rehearsal.lookout import Lookout
 from flashdrill.rehearsal.prepare import Prepared
 from flashdrill.rehearsal.service import service_now
-from flashdrill.rehearsal.system import Host, System
+from flashdrill.rehearsal.system import System
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.rehearsal.watcher import LiveSecond, Watcher
 
@@ -65,7 +65,7 @@ async def storm(
     finally:
         trace.load_ended_ns = time.monotonic_ns()
         trace.samples = samplers.table
-        await asyncio.shield(_leave(crowd, chaos, system.host))
+        await asyncio.shield(_leave(crowd, chaos))
         trace.faults = chaos.records()
 
 
@@ -129,11 +129,10 @@ async def _end_early(
         group.create_task(crowd.stop())
 
 
-async def _leave(crowd: Crowd, chaos: Chaos, host: Host) -> None:
+async def _leave(crowd: Crowd, chaos: Chaos) -> None:
     """Whatever ended the load: nothing of it stays in force."""
     await chaos.heal_all()
-    if host.is_running("crowd"):
-        await crowd.stop()
+    await crowd.stop()
 
 
 def _chaos(
@@ -165,6 +164,9 @@ def _chaos(
     )
 
 
+_DETAILS = {"operations", "lateness"}
+"""What a line says of its second and is not kept: times by bucket."""
+
 _OURS = {"total_s", "faults", "service"}
 _AS_TOLD = tuple(field.name for field in fields(LiveSecond) if field.name not in _OURS)
 """What the crowd's line says under the same name."""
@@ -195,7 +197,7 @@ class _Ears:
         """One line of live.jsonl."""
         match line.get("event"):
             case "second":
-                self._trace.seconds.append({k: v for k, v in line.items() if k != "operations"})
+                self._trace.seconds.append({k: v for k, v in line.items() if k not in _DETAILS})
                 if second := self._numbers.take(line):
                     self._lookout.take(second)
                 self._watcher.second(self._live(line))

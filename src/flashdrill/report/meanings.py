@@ -93,6 +93,14 @@ _LOAD: Mapping[str, Meanings] = {
         "interrupted": "whether it was stopped before its end",
         "closed_users": "classes of plain Locust's users that came beside the crowd; missing: none",
         "closed_requests": "how many requests they made; these are in no history, figure or invariant",
+        "workers": "each of several load processes; missing: there was one",
+    },
+    "LoadWorker": {
+        "worker": "its number, from 0; `ops.parquet` has it in the column `worker`",
+        "due": "arrivals of its share whose time came",
+        "sent": "operations that left",
+        "max_cpu": "in its busiest second, share of one core",
+        "lateness_max_ms": "the latest that anything of it left after it was due, milliseconds",
     },
     "OperationStats": {
         "stage": "the stage; empty: the whole run",

@@ -42,6 +42,16 @@ class RunStage(msgspec.Struct, frozen=True):
     duration_s: float = 0.0
 
 
+class LoadWorker(msgspec.Struct, frozen=True):
+    """One of several load processes."""
+
+    worker: int
+    due: int
+    sent: int
+    max_cpu: float
+    lateness_max_ms: float
+
+
 class Generator(msgspec.Struct, frozen=True):
     """The crowd's own account."""
 
@@ -62,6 +72,7 @@ class Generator(msgspec.Struct, frozen=True):
     interrupted: bool = False
     closed_users: tuple[str, ...] = ()
     closed_requests: int = 0
+    workers: tuple[LoadWorker, ...] = ()
 
 
 class Load(msgspec.Struct, frozen=True):
