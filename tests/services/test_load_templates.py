@@ -12,6 +12,7 @@ from flashdrill.model.op import Outcome
 from flashdrill.plan.scenario import load_scenario
 from tests.services.template_shop import SECRET, TOKEN, TemplateShop
 from tests.services.test_load_child import crowd, of_kind
+from tests.services.test_load_locust import Party, last_words
 
 pytestmark = pytest.mark.services
 
@@ -125,3 +126,41 @@ async def test_a_strangers_shop_gets_what_the_templates_say(
     )
     assert SECRET not in everything
     assert TOKEN not in everything
+
+
+ONE_LINE = "from flashdrill.load.templates.locustfile.customers import Customers  # noqa: F401\n"
+
+
+async def test_two_workers_of_plain_locust_share_rows_and_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPLATE_TOKEN", TOKEN)
+    path = write(tmp_path)
+    (tmp_path / "locustfile.py").write_text(ONE_LINE)
+    async with TemplateShop().serving() as shop:
+        party = Party(tmp_path, shop.url)
+        party.environment |= {"FLASHDRILL_SCENARIO": str(path)}
+        del party.environment["FLASHDRILL_HMAC_SECRET_FILE"]
+        (tmp_path / "secret").write_text(SECRET)
+        bound = ("--master-bind-host", "127.0.0.1", "--master-bind-port", str(party.port))
+        at = ("--master-host", "127.0.0.1", "--master-port", str(party.port))
+        roles = [
+            ("--master", "--headless", "--users", "1", "--expect-workers", "2", *bound),
+            ("--worker", *at),
+            ("--worker", *at),
+        ]
+        try:
+            processes = [
+                await party.start(*role, locustfile=tmp_path / "locustfile.py") for role in roles
+            ]
+            said = await last_words(processes[0])
+        finally:
+            await party.clean_up()
+    assert len(party.due_times_s()) == 2, said
+    scenario = load_scenario(path)
+    due = [a for a in arrivals(scenario.stages, scenario.seed) if a.journey == "buyer"]
+    assert shop.wrong == []
+    assert sorted(wish["turn"] for wish in shop.bought) == [1000 + 3 * a.index for a in due]
+    assert sorted(wish["name"] for wish in shop.bought) == sorted(
+        f"Müller, {n}" for n in range(len(due))
+    )
