@@ -40,6 +40,20 @@ def test_the_planned_peak_is_that_of_the_sum_and_between_the_ends() -> None:
     assert (peak.per_s, peak.stage) == (pytest.approx(130), "rush")
 
 
+def test_a_long_wave_has_the_peak_of_its_crests_and_takes_no_time_to_look_at() -> None:
+    wave = tuple(Ramp(0.5, *ends) for _ in range(10_000) for ends in ((80, 120), (120, 80)))
+    stages = (Stage("wave", 0, 10_000, (Arrivals("buy", wave), steady("browse", 5, 10_000))),)
+    assert planned_peak(stages).per_s == pytest.approx(125)
+
+
+def test_where_a_rate_jumps_the_higher_one_counts() -> None:
+    jump = Arrivals("buy", (Ramp(5, 100, 100), Ramp(5, 10, 10)))
+    assert planned_peak((Stage("jump", 0, 10, (jump,)),)).per_s == 100
+    assert planned_peak((Stage("idle", 0, 10),)).per_s == 0
+    other = Arrivals("browse", (Ramp(5, 10, 10), Ramp(5, 100, 100)))  # it takes over at that moment
+    assert planned_peak((Stage("jump", 0, 10, (jump, other)),)).per_s == 110
+
+
 def test_a_recording_has_the_peak_of_its_busiest_second_wherever_it_begins() -> None:
     times = (0.0, 0.5, 0.9, 1.1, 1.2, 1.3, 3.0)  # five within the second from 0.5
     stage = Stage("recorded", 0, 4, recorded=(RecordedArrivals("buy", times),))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.schedule import arrivals
-from flashdrill.model.scenario import Arrivals, Scenario, Stage
+from flashdrill.model.scenario import Arrivals, Ramp, Scenario, Stage
 
 SIGMAS = 6
 """A planned rate so many standard deviations below the cap has no second above it: nothing has to be counted."""
@@ -62,30 +62,36 @@ def check_peak(scenario: Scenario, cap: float | None) -> None:
 
 
 def _planned(sources: Sequence[Arrivals]) -> float:
-    """The sum of linear ramps is highest where one of them begins or ends."""
-    edges = {0.0}
-    for source in sources:
-        edges.update(end_s for _, end_s, _ in _spans(source))
-    return max(sum(_highest_at(source, edge) for source in sources) for edge in edges)
+    """The sum of linear ramps is highest where one of them begins or ends, just before or just after that."""
+    edges = sorted({edge for source in sources for edge, _ in _spans(source)} | {0.0})
+    sides = zip(*(_rates_at(edges, source) for source in sources), strict=True)
+    return max((sum(rates) for side in sides for rates in zip(*side, strict=True)), default=0.0)
 
 
-def _highest_at(source: Arrivals, moment_s: float) -> float:
-    """The rate then; where two ramps meet, the higher of both."""
-    found = 0.0
-    for start_s, end_s, (from_per_s, to_per_s) in _spans(source):
-        if start_s <= moment_s <= end_s and end_s > start_s:
-            share = (moment_s - start_s) / (end_s - start_s)
-            found = max(found, from_per_s + (to_per_s - from_per_s) * share)
-    return found
-
-
-def _spans(source: Arrivals) -> list[tuple[float, float, tuple[float, float]]]:
-    spans, start_s = [], 0.0
-    for ramp in source.rate:
-        end_s = start_s + ramp.duration_s
-        spans.append((start_s, end_s, (ramp.from_per_s, ramp.to_per_s)))
+def _rates_at(edges: Sequence[float], source: Arrivals) -> tuple[list[float], list[float]]:
+    """The rate just before, and just after, each of the ascending edges."""
+    before, after = [0.0] * len(edges), [0.0] * len(edges)
+    place, start_s = 0, 0.0
+    for end_s, ramp in _spans(source):
+        while edges[place] < end_s:
+            after[place] = _rate(ramp, edges[place] - start_s)
+            place += 1
+            before[place] = _rate(ramp, edges[place] - start_s)
         start_s = end_s
-    return spans
+    return before, after
+
+
+def _rate(ramp: Ramp, moment_s: float) -> float:
+    return ramp.from_per_s + (ramp.to_per_s - ramp.from_per_s) * (moment_s / ramp.duration_s)
+
+
+def _spans(source: Arrivals) -> Iterator[tuple[float, Ramp]]:
+    """The ramps that last, each with its end."""
+    end_s = 0.0
+    for ramp in source.rate:
+        end_s += ramp.duration_s
+        if ramp.duration_s > 0:
+            yield end_s, ramp
 
 
 def _above(per_s: float) -> int:
