@@ -9,7 +9,7 @@ import pytest
 from flashdrill.cli.main import invoke
 from flashdrill.plan.scenario import load_scenario
 
-FILES = ("scenarios/first.yaml", "scenarios/first.py", "chaos/plans/first.yaml")
+FILES = ("scenarios/first.yaml", "scenarios/first.requests.yaml", "chaos/plans/first.yaml")
 
 
 def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,7 +24,6 @@ def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert service is not None
     assert scenario.hosts == ("10.1.2.3",)
     assert service.url == "http://10.1.2.3:8080"
-    compile((tmp_path / "scenarios/first.py").read_text(), "first.py", "exec")
 
 
 def test_what_its_comments_offer_can_be_taken(tmp_path: Path) -> None:
@@ -43,6 +42,7 @@ def test_what_its_comments_offer_can_be_taken(tmp_path: Path) -> None:
     ):
         assert f"  # {line}" in text
         text = text.replace(f"  # {line}", f"  {line}", 1)
+    text = text.replace("{visit: {from: 5/s, to: 20/s}}", "{visit: 20/s, buyer: 10/s}")
     path.write_text(text)
     service = load_scenario(path).service
     assert service is not None

@@ -18,7 +18,7 @@ Examples:
   flashdrill init --reference
 """
 OWN = """next:
-  flashdrill validate scenarios/first.yaml
+  flashdrill validate scenarios chaos/plans
   flashdrill run scenarios/first.yaml
 and with a Toxiproxy between the service and its database:
   flashdrill run scenarios/first.yaml --chaos chaos/plans/first.yaml \\
@@ -41,7 +41,7 @@ REFERENCE = """next:
 )
 @click.option("--reference", is_flag=True, help="The reference's scenarios and plans instead.")
 def init(folder: Path, target: str, reference: bool) -> int:
-    """Write a commented first scenario, its customers and a fault plan into FOLDER (here)."""
+    """Write a commented first scenario, its requests and a fault plan into FOLDER (here)."""
     from flashdrill.plan import starting  # noqa: PLC0415  (a quick --help)
     from flashdrill.stack.reference import reference_root  # noqa: PLC0415
 

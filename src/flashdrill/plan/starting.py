@@ -12,7 +12,7 @@ from flashdrill.model.hosts import host_of, loopback
 _STARTER = Path(__file__).parent / "starter"
 _PLACES = {
     Path("scenarios/first.yaml"): "scenario.yaml",
-    Path("scenarios/first.py"): "crowd.py.txt",  # no module of ours
+    Path("scenarios/first.requests.yaml"): "requests.yaml",
     Path("chaos/plans/first.yaml"): "plan.yaml",
 }
 DEFAULT_URL = "http://127.0.0.1:8000"

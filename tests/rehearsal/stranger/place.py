@@ -57,7 +57,7 @@ class Place:
 @asynccontextmanager
 async def place(folder: Path, *, careless: bool = False) -> AsyncIterator[Place]:
     """Everything of the stranger's, up and answering; gone afterwards."""
-    for name in ("rush.yaml", "late_database.yaml", "crowd.py"):
+    for name in ("rush.yaml", "late_database.yaml", "customers.yaml"):
         shutil.copy(HERE / name, folder / name)
     ports = choose_ports(["shard0", "proxy", "toxiproxy", "shop"])
     async with _database(folder, ports["shard0"]):

@@ -76,7 +76,7 @@ async def buy(request: web.Request) -> web.Response:
             )
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return web.json_response({"sorry": "come back later"}, status=500)
-    return web.json_response({"order_id": number, "thanks": True})
+    return web.json_response({"number": number, "thanks": True})
 
 
 async def take_carefully(shop: asyncpg.Connection, item: str, pieces: int) -> bool:
