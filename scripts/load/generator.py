@@ -74,27 +74,33 @@ async def driven(
 ) -> Driven:
     """One load process, at a rate, against a null server; calibrated in the same run, or known already."""
     ramp = Ramp(seconds, rate_per_s, rate_per_s)
+    stage = Stage("load", 0.0, seconds, (Arrivals("order", (ramp,)),))
     with null_server() as url:
-        spec = CrowdSpec(
-            name="limit",
-            locustfile=str(ROOT / "scripts" / "load" / "crowd.py"),
-            base_url=url,
-            payment_url=url,
-            hmac_secret="",
-            stages=(Stage("load", 0.0, seconds, (Arrivals("order", (ramp,)),)),),
-            world=World(10_000, (Product("hot-1", 1999, 1_000_000, 1.0),)),
-            seed=1,
-            ops_path=str(folder / "ops.record"),
-            live_path=str(folder / "live.jsonl"),
-            start_path=str(folder / "start.json"),
-            limits=Limits(in_flight=1024),
-            calibrate_s=calibrate_s,
-        )
+        spec = spec_for(url, folder, (stage,), calibrate_s=calibrate_s)
         async with crowd_process(spec, folder / "crowd.json") as calibration:
             t0_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
             child.start(Path(spec.start_path), t0_ns)
             lines = [line async for line in child.follow(Path(spec.live_path), lambda: True)]
     return Driven(spec, t0_ns, read_stream(Path(spec.ops_path)), lines, calibration or known)
+
+
+def spec_for(url: str, folder: Path, stages: tuple[Stage, ...], **more: Any) -> CrowdSpec:
+    """What a load process is told: orders of one product, to this URL."""
+    return CrowdSpec(
+        name="limit",
+        locustfile=str(ROOT / "scripts" / "load" / "crowd.py"),
+        base_url=url,
+        payment_url=url,
+        hmac_secret="",
+        stages=stages,
+        world=World(10_000, (Product("hot-1", 1999, 1_000_000, 1.0),)),
+        seed=1,
+        ops_path=str(folder / "ops.record"),
+        live_path=str(folder / "live.jsonl"),
+        start_path=str(folder / "start.json"),
+        limits=Limits(in_flight=1024),
+        **more,
+    )
 
 
 def judged(found: Driven) -> Judged:

@@ -99,6 +99,8 @@ SECTIONS: dict[str, Keys] = {
             "step": "step: 1000/s",
             "hold": "hold: 20s",
             "warm_up": "warm_up: 5s",
+            "stop_at_knee": "stop_at_knee: true",
+            "bisect": "bisect: 3",
         },
     ),
     "traffic": Keys(

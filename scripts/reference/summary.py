@@ -35,6 +35,8 @@ TITLES = {
     "ResourceUse": "bottleneck.ranking",
     "Capacity": "capacity",
     "Calibration": "capacity.generator",
+    "Knee": "capacity.knee",
+    "Step": "capacity.knee.steps",
     "GateResult": "gates",
     "StageValidity": "validity",
     "Environment": "environment",

@@ -11,7 +11,7 @@ import pytest
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.schedule import arrivals, expected_counts
-from flashdrill.model.scenario import Arrivals, Ramp, Stage
+from flashdrill.model.scenario import Arrivals, Ramp, Scenario, Stage
 from flashdrill.plan.scenario import load_scenario
 from tests.unit.crowds import steady
 
@@ -23,11 +23,15 @@ stages:
 """
 
 
-def stages_of(folder: Path, *lines: str) -> tuple[Stage, ...]:
+def scenario_of(folder: Path, *lines: str) -> Scenario:
     (folder / "crowd.py").touch()
     path = folder / "s.yaml"
     path.write_text(HEAD + "".join(f"  - {{{line}}}\n" for line in lines))
-    return load_scenario(path).stages
+    return load_scenario(path)
+
+
+def stages_of(folder: Path, *lines: str) -> tuple[Stage, ...]:
+    return scenario_of(folder, *lines).stages
 
 
 def ramps_of(folder: Path, rate: str) -> tuple[Ramp, ...]:
@@ -178,3 +182,40 @@ def test_a_rate_that_starts_from_nothing_has_a_first_arrival() -> None:
         times = [arrival.due_s for arrival in arrivals((stage,), seed)]
         assert times == sorted(times)
         assert abs(len(times) - 7.5) < 1
+
+
+def test_a_staircase_that_stops_at_its_knee_gives_its_first_step_only(tmp_path: Path) -> None:
+    stairs = "{from: 100/s, to: 350/s, step: 100/s, hold: 20s, warm_up: 5s, stop_at_knee: true, bisect: 2}"
+    climb = f"name: climb, staircase: {stairs}, mix: {{buy: 1, browse: 3}}"
+    scenario = scenario_of(tmp_path, "name: calm, duration: 3s", climb)
+    found = scenario.climb
+    assert found is not None
+    assert (found.start_s, found.rates, found.bisections) == (3.0, (100, 200, 300), 2)
+    assert [s.name for s in scenario.stages] == [
+        "calm",
+        *(f"climb-{n}{up}" for n in (1, 2, 3) for up in ("-up", "")),
+    ]
+    assert scenario.given_stages == scenario.stages[:3]
+    assert found.stages("1", 100, 3.0) == scenario.stages[1:3]
+    assert scenario.longest_s > scenario.duration_s
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (("{}, stop_at_knee: true", "name: end, duration: 1s"), "no stage can come after it"),
+        (("{}, bisect: 2",), "'bisect' needs 'stop_at_knee: true'"),
+        (
+            ("{}, hold: 1s, stop_at_knee: true",),
+            "too short to be judged while it goes on: at least 2 s",
+        ),
+    ],
+)
+def test_a_staircase_that_cannot_stop_at_its_knee_is_refused(
+    tmp_path: Path, stages: tuple[str, ...], said: str
+) -> None:
+    first, *others = stages
+    keys = first.format("from: 1/s, to: 2/s, step: 1/s" + ("" if "hold" in first else ", hold: 5s"))
+    climb = f"name: climb, staircase: {{{keys}}}, mix: {{buy: 1}}"
+    with pytest.raises(ConfigError, match=said):
+        scenario_of(tmp_path, climb, *others)

@@ -49,6 +49,7 @@ def calibrate(spec: CrowdSpec) -> Calibration:
             ops_path=str(ops_path),
             live_path=str(live_path),
             limits=Limits(in_flight=2 * LANES),
+            orders_path="",
             worker=0,
             workers=1,
         )

@@ -33,7 +33,8 @@ def command(spec_path: Path) -> list[str]:
     Its `--run-time` is only a ceiling. `-P` keeps the current directory from shadowing Locust.
     """
     spec = read_spec(spec_path)
-    ceiling_s = spec.calibrate_s + spec.start_timeout_s + spec.duration_s + spec.finish_timeout_s
+    ceiling_s = spec.calibrate_s + spec.start_timeout_s + spec.duration_s + spec.ordered_s
+    ceiling_s += spec.finish_timeout_s
     options = ["--headless", "--users", "1", "--spawn-rate", "1", "--only-summary"]
     options += [
         "--loglevel",

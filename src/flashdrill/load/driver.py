@@ -12,7 +12,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import gevent
@@ -26,12 +26,14 @@ from flashdrill.load.dispatch import Walk
 from flashdrill.load.http import Wire
 from flashdrill.load.live import LiveLog
 from flashdrill.load.operations import Operations
+from flashdrill.load.orders import ordered
 from flashdrill.load.rate_cap import RateCap
 from flashdrill.load.record import Recorder
 from flashdrill.load.schedule import Arrival, arrivals
 from flashdrill.load.session import Market, Session
 from flashdrill.load.spec import CrowdSpec
 from flashdrill.model.op import Op
+from flashdrill.model.scenario import Stage
 
 CUSTOMERS_PER_PLACE = 16
 """Customers at once, those who think included, for each place in flight; more are not sent."""
@@ -117,10 +119,20 @@ class Driver:
         self._market = Market(spec.world, spec.stages, spec.parameters, t0_ns)
         for chore in (self._report, self._flush):
             self._chores.spawn(self._chore, chore)
-        due = arrivals(spec.stages, spec.seed, worker=spec.worker, workers=spec.workers)
+        stages = self._stages() if spec.orders_path else spec.stages
+        due = arrivals(stages, spec.seed, worker=spec.worker, workers=spec.workers)
         self._walk.run(due, self._begin)
         if not self._was_stopped:
             self._join(spec.finish_timeout_s)
+
+    def _stages(self) -> Iterator[Stage]:
+        """Those that were given, then those that are ordered."""
+        yield from self._spec.stages
+        path, walk = Path(self._spec.orders_path), self._walk
+        assert walk is not None
+        for stage in ordered(path, sleep=gevent.sleep, is_stopped=lambda: walk.is_stopped):
+            self._market.add(stage)
+            yield stage
 
     def stop(self) -> None:
         """No more arrivals; what is open is recorded as unknown."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 import msgspec
@@ -30,9 +30,11 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 def arrivals(
-    stages: Sequence[Stage], seed: int, *, worker: int = 0, workers: int = 1
+    stages: Iterable[Stage], seed: int, *, worker: int = 0, workers: int = 1
 ) -> Iterator[Arrival]:
     """The arrivals in the order of their due times; the same for the same seed.
+
+    Stages that are still to come may be given one by one, in the order of their starts.
 
     Of several workers each takes every n-th, so that together they make up the whole schedule.
     """
@@ -60,8 +62,9 @@ def stage_at(stages: Sequence[Stage], t_s: float) -> str:
     return stages[max(0, position)].name
 
 
-def _merged(stages: Sequence[Stage], seed: int) -> Iterator[tuple[float, str, str]]:
-    for stage in sorted(stages, key=lambda s: s.start_s):
+def _merged(stages: Iterable[Stage], seed: int) -> Iterator[tuple[float, str, str]]:
+    known = isinstance(stages, Sequence)
+    for stage in sorted(stages, key=lambda s: s.start_s) if known else stages:
         streams = [
             _planned(stage, source, place, seed) for place, source in enumerate(stage.arrivals)
         ]

@@ -30,6 +30,11 @@ class Market:
         self._starts_ns = [t0_ns + round(stage.start_s * 1e9) for stage in stages]
         self._weights = list(accumulate(product.weight for product in world.products))
 
+    def add(self, stage: Stage) -> None:
+        """A stage that was ordered while the others ran; it comes after them."""
+        self._starts_ns.append(self.t0_ns + round(stage.start_s * 1e9))
+        self._names.append(stage.name)
+
     def stage_at(self, due_ns: int) -> str:
         """The stage in which something is due; what is due after the last belongs to the last."""
         return self._names[max(0, bisect_right(self._starts_ns, due_ns) - 1)]

@@ -27,7 +27,8 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `worker` of `workers` takes every n-th arrival. With `calibrate_s` it is calibrated for so long before it is
     ready. `hosts` are those beyond loopback that it may send to, with their addresses; it looks no name up.
-    `headers` go with every request. The secret signs payment callbacks; it belongs to the run and is made for it.
+    `headers` go with every request. Stages that are ordered later come from `orders_path`, and take `ordered_s` at
+    most. The secret signs payment callbacks; it belongs to the run and is made for it.
     """
 
     name: str
@@ -51,6 +52,8 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     workers: int = 1
     start_timeout_s: float = 120.0
     calibrate_s: float = 0.0
+    orders_path: str = ""
+    ordered_s: float = 0.0
 
     @classmethod
     def from_scenario(
@@ -77,7 +80,7 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             base_url=base_url,
             payment_url=payment_url,
             hmac_secret=hmac_secret,
-            stages=scenario.stages,
+            stages=scenario.given_stages,
             world=scenario.world,
             seed=scenario.seed,
             ops_path=str(folder / f"ops{suffix}.record"),
@@ -90,6 +93,8 @@ class CrowdSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             hosts={**admission.of(base_url), **admission.of(payment_url)},
             headers=scenario.marking.headers(folder.name),
             calibrate_s=scenario.calibrate_s,
+            orders_path=str(folder / "orders.jsonl") if scenario.climb else "",
+            ordered_s=scenario.climb.longest_s if scenario.climb else 0.0,
             worker=worker,
             workers=workers,
         )

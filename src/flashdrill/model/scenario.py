@@ -126,6 +126,53 @@ class Limits:
     workers: int = 1  # load processes; each has its own `in_flight`
 
 
+PAUSE_S = 10.0
+"""The longest pause before a step, in which nobody comes and what has piled up is worked off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """Steps of rising rate (`rates`, a second), then up to `bisections` extra ones around the knee.
+
+    `shares` are the parts of the journeys in the rate, which add up to 1. Each step is its warm-up, if it has one,
+    and the stretch that counts.
+    """
+
+    name: str
+    start_s: float  # of the first step, since the run's start
+    rates: tuple[float, ...]
+    hold_s: float
+    warm_up_s: float
+    shares: tuple[tuple[str, float], ...]
+    is_even: bool = False
+    bisections: int = 0
+
+    @property
+    def step_s(self) -> float:
+        """How long a step takes."""
+        return self.warm_up_s + self.hold_s
+
+    @property
+    def longest_s(self) -> float:
+        """How long all of it may take."""
+        return (len(self.rates) + self.bisections) * (self.step_s + PAUSE_S)
+
+    def stages(self, label: str, per_s: float, start_s: float) -> tuple[Stage, ...]:
+        """The stages of one step: NAME-LABEL, and NAME-LABEL-up before it."""
+        name = f"{self.name}-{label}"
+        hold = self._stage(name, per_s, start_s + self.warm_up_s, self.hold_s)
+        if not self.warm_up_s:
+            return (hold,)
+        return self._stage(f"{name}-up", per_s, start_s, self.warm_up_s), hold
+
+    def _stage(self, name: str, per_s: float, start_s: float, duration_s: float) -> Stage:
+        arrivals = (
+            Arrivals(journey, (Ramp(duration_s, per_s * part, per_s * part),), self.is_even)
+            for journey, part in self.shares
+        )
+        return Stage(name, start_s, duration_s, tuple(arrivals))
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A parsed scenario. `backend` holds the reference backend's settings that it overrides."""
@@ -152,8 +199,22 @@ class Scenario:
     templates: Templates | None = None  # None: the locustfile says what customers do
     hosts: tuple[str, ...] = ()  # beyond loopback, those that a run may send to
     marking: Marking = field(default_factory=Marking)
+    climb: Climb | None = None  # its steps are among the stages, as they are planned
 
     @property
     def duration_s(self) -> float:
         """From the run's start to the end of the last stage."""
         return self.stages[-1].end_s if self.stages else 0.0
+
+    @property
+    def longest_s(self) -> float:
+        """How long the load may take: a climb makes pauses and takes extra steps."""
+        return self.climb.start_s + self.climb.longest_s if self.climb else self.duration_s
+
+    @property
+    def given_stages(self) -> tuple[Stage, ...]:
+        """The stages that are certain: of a climb only the first step."""
+        if self.climb is None:
+            return self.stages
+        first_end_s = self.climb.start_s + self.climb.step_s
+        return tuple(stage for stage in self.stages if stage.start_s < first_end_s - 1e-6)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,10 @@ def orders_from(environment: Mapping[str, str], resolve: Resolve = look_up) -> O
             remedy=f"set {SCENARIO} to a scenario's file, or use `flashdrill run SCENARIO`, which sets {CROWD_ENV}",
         )
     seed = environment.get(SEED)
-    scenario = load_scenario(Path(environment[SCENARIO]), (f"seed={seed}",) if seed else ())
+    asked = load_scenario(Path(environment[SCENARIO]), (f"seed={seed}",) if seed else ())
+    scenario = replace(
+        asked, climb=None
+    )  # nobody decides steps here: the whole staircase is climbed
     backend = _url(environment, BACKEND)
     payment = _url(environment, PAYMENT) if environment.get(PAYMENT) else backend
     urls = {BACKEND: backend, PAYMENT: payment}

@@ -27,7 +27,7 @@ from flashdrill.plan.shapes import (
     Text,
 )
 from flashdrill.plan.source import did_you_mean, read_source
-from flashdrill.plan.stages import NAMED, STAGE, build_stages
+from flashdrill.plan.stages import NAMED, STAGE, build_climb, build_stages
 from flashdrill.plan.steady_state import FIELDS as SAFEGUARDS
 from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.world import WORLD, build_world
@@ -158,6 +158,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         marking=build_marking(entry["marking"]),
         calibrate_s=_calibrate_s(entry),
         templates=templates,
+        climb=build_climb(entry["stages"] or (), stages),
     )
 
 

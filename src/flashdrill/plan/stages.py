@@ -10,13 +10,24 @@ import math
 from collections.abc import Iterator, Mapping
 
 from flashdrill.errors import ConfigError
-from flashdrill.model.scenario import Arrivals, Ramp, Stage
+from flashdrill.model.scenario import Arrivals, Climb, Ramp, Stage
 from flashdrill.plan.rates import Line, Rate, RateShape
-from flashdrill.plan.shapes import DURATION, NAME, RATE, SOME_TIME, Mapped, Number, Text, mapping_of
+from flashdrill.plan.shapes import (
+    DURATION,
+    NAME,
+    RATE,
+    SOME_TIME,
+    Flag,
+    Mapped,
+    Number,
+    Text,
+    mapping_of,
+)
 from flashdrill.plan.table import Entry, Field, Table
 
 NAMED = Text(NAME, "a name (letters, digits, - and _, starting with a letter)")
 MOST_STEPS = 200
+LEAST_HOLD_S = 2.0
 
 STAIRCASE = Table(
     "a staircase",
@@ -26,6 +37,16 @@ STAIRCASE = Table(
         "step": Field(RATE, "how much higher each step is", is_required=True),
         "hold": Field(SOME_TIME, "how long each step is measured", is_required=True),
         "warm_up": Field(DURATION, "how long each step goes on before that", default=0.0),
+        "stop_at_knee": Field(
+            Flag(),
+            "end after two steps in a row that the service did not keep up with",
+            default=False,
+        ),
+        "bisect": Field(
+            Number(0, 10),
+            "extra steps around the knee, each at half the distance; with `stop_at_knee`",
+            default=0,
+        ),
     },
 )
 STAGE = Table(
@@ -66,6 +87,47 @@ def build_stages(entries: tuple[Entry, ...]) -> tuple[Stage, ...]:
             arrivals = tuple(Arrivals(j, ramps, is_even) for j, ramps in rates.items())
             stages.append(Stage(name, start_s, duration_s, arrivals))
     return tuple(stages)
+
+
+def build_climb(entries: tuple[Entry, ...], stages: tuple[Stage, ...]) -> Climb | None:
+    """The staircase that stops at its knee, if there is one. Raises ConfigError unless it comes last."""
+    for number, entry in enumerate(entries):
+        stairs = entry["staircase"]
+        if stairs is None or not stairs["stop_at_knee"]:
+            _check_bisect(stairs)
+            continue
+        if number < len(entries) - 1:
+            raise stairs.at("stop_at_knee").fail(
+                "nobody knows when it stops, so no stage can come after it",
+                remedy="put the staircase last",
+            )
+        if stairs["hold"] < LEAST_HOLD_S:
+            raise stairs.at("hold").fail(
+                f"too short to be judged while it goes on: at least {LEAST_HOLD_S:g} s"
+            )
+        rates = _steps(stairs)
+        mix: Mapping[str, float] = entry["mix"]
+        names = {f"{entry['name']}-1", f"{entry['name']}-1-up"}
+        first = next(stage for stage in stages if stage.name in names)
+        return Climb(
+            name=entry["name"],
+            start_s=first.start_s,
+            rates=tuple(rates),
+            hold_s=stairs["hold"],
+            warm_up_s=stairs["warm_up"],
+            shares=tuple((journey, part / sum(mix.values())) for journey, part in mix.items()),
+            is_even=entry["spacing"] == "even",
+            bisections=stairs["bisect"],
+        )
+    return None
+
+
+def _check_bisect(stairs: Entry | None) -> None:
+    if stairs is not None and stairs["bisect"]:
+        raise stairs.at("bisect").fail(
+            "'bisect' needs 'stop_at_knee: true'",
+            remedy="without a knee there is nothing to bisect",
+        )
 
 
 _Rates = dict[str, tuple[Ramp, ...]]

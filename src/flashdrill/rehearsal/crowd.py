@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from flashdrill.load import child
+from flashdrill.load.orders import order
 from flashdrill.load.several import Several
 from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.calibration import Calibration, together
 from flashdrill.model.hosts import Admission
-from flashdrill.model.scenario import Scenario
+from flashdrill.model.scenario import Scenario, Stage
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.system import Host
 
@@ -49,6 +50,7 @@ class Crowd:
             for worker in range(count)
         ]
         self._start = Path(specs[0].start_path)
+        self._orders = Path(specs[0].orders_path)
         self._processes = [_process(spec, folder) for spec in specs]
 
     async def prepare(self) -> None:
@@ -63,6 +65,10 @@ class Crowd:
         t0_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
         child.start(self._start, t0_ns)
         return t0_ns
+
+    def order(self, stages: tuple[Stage, ...]) -> None:
+        """Let these stages follow those ordered before; none: no more will come."""
+        order(self._orders, stages)
 
     async def follow(self, told: Callable[[dict[str, Any]], None]) -> None:
         """Pass on what they say, as if one process had said it, until all are done.

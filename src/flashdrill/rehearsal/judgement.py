@@ -21,6 +21,7 @@ from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
 from flashdrill.analysis.generator import with_generator_limit
 from flashdrill.analysis.impact import with_impact
+from flashdrill.analysis.knee import find_knee, past_the_knee
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.slowest import slowest
@@ -40,7 +41,8 @@ from flashdrill.analysis.verdict import judge
 from flashdrill.audit.checkers import check_all
 from flashdrill.audit.scope import check_asked
 from flashdrill.load.schedule import arrivals
-from flashdrill.model.capacity import Capacity
+from flashdrill.model.capacity import Capacity, Knee
+from flashdrill.model.climbed import Climbed
 from flashdrill.model.condition import Condition
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import ops_from_table
@@ -69,12 +71,15 @@ NO_COUNTERS = (
 
 def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) -> RunResult:
     """The result of a run, as far as it came. `ops` is the history, `began` the UTC time of its start."""
-    scenario = prepared.scenario
+    scenario = _as_climbed(prepared.scenario, trace.climbed)
+    prepared = replace(prepared, scenario=scenario)
     scheduled = Counter(arrival.stage for arrival in arrivals(scenario.stages, scenario.seed))
     measured = recovery.measure(trace.faults, ops, trace.service_events, trace.t0_ns)
     faults = with_impact(measured, ops, trace.service_events, trace.t0_ns)
     in_force = bands(faults, trace.t0_ns)
     validity = _validity(scenario, trace, ops, scheduled)
+    knee = _knee(scenario, trace, ops, validity)
+    validity = past_the_knee(validity, knee.steps if knee else ())
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants, not_checked = _invariants(prepared, trace, ops)
     steady, aborted = _steady(scenario, trace, ops, faults), _aborted(prepared, trace, ops)
@@ -98,7 +103,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         invariants=invariants,
         audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads, scenario.service)},
         bottleneck=_bottleneck(prepared, trace, validity),
-        capacity=Capacity(trace.calibration, max(map(peak_of, scenario.stages), default=0.0)),
+        capacity=Capacity(trace.calibration, max(map(peak_of, scenario.stages), default=0.0), knee),
         gates=gates,
         validity=validity,
         environment=trace.environment,
@@ -112,6 +117,23 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         not_checked=not_checked,
         closed_loop=closed_loops(ops, validity, {s.name: s.duration_s for s in scenario.stages}),
     )
+
+
+def _as_climbed(scenario: Scenario, climbed: Climbed | None) -> Scenario:
+    """The scenario with the steps that were taken, in the place of those that were planned."""
+    if climbed is None or scenario.climb is None:
+        return scenario
+    before = [s for s in scenario.stages if s.start_s < scenario.climb.start_s]
+    taken = [stage for step in climbed.steps for stage in step.stages]
+    return replace(scenario, stages=(*before, *taken))
+
+
+def _knee(
+    scenario: Scenario, trace: Trace, ops: pa.Table, validity: tuple[StageValidity, ...]
+) -> Knee | None:
+    if scenario.climb is None or trace.climbed is None:
+        return None
+    return find_knee(scenario.climb, trace.climbed, ops, validity, trace.t0_ns)
 
 
 def _validity(

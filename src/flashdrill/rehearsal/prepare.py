@@ -82,6 +82,7 @@ def prepare(order: Order, resolve: Resolve = look_up) -> Prepared:
     plans = [load_plan(path, scenario, kinds, targets) for path in paths]
     plan = merge(plans)
     check_adopted(plan, kinds, adopted)
+    refuse_faults_on_climb(scenario, plan)
     for each in plans:
         check_time_to_look(scenario, replace(each, steady_states=plan.steady_states))
     return Prepared(
@@ -95,6 +96,19 @@ def prepare(order: Order, resolve: Resolve = look_up) -> Prepared:
         admission=admission,
         reports=reports_folder(),
     )
+
+
+def refuse_faults_on_climb(scenario: Scenario, plan: FaultPlan) -> None:
+    """Raise ConfigError for faults on a staircase that stops at its knee: its steps have no known times."""
+    if scenario.climb is not None and plan.faults:
+        fault = plan.faults[0]
+        raise ConfigError(
+            f"fault {fault.id!r} cannot be placed: {scenario.climb.name} has stop_at_knee, so nobody knows which "
+            "steps it takes when",
+            path=plan.path,
+            line=fault.line,
+            remedy="leave stop_at_knee out, or the faults with --no-chaos",
+        )
 
 
 def _targeted(order: Order) -> tuple[str, ...]:

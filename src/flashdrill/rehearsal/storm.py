@@ -7,6 +7,7 @@ import time
 from dataclasses import fields
 from typing import Any
 
+from flashdrill.analysis.validity import tightest_s
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
 from flashdrill.load.over_cap import over_cap_words
@@ -14,6 +15,7 @@ from flashdrill.model.capacity import Capacity
 from flashdrill.model.journal import Journal
 from flashdrill.model.peak import peak_of
 from flashdrill.observe.samples import SampleTable
+from flashdrill.rehearsal.climber import Climber
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.live_numbers import LiveNumbers
@@ -42,7 +44,7 @@ async def storm(
     """
     watcher.phase("starting the crowd")
     crowd = Crowd(prepared.scenario, system.host, folder, prepared.admission)
-    numbers = LiveNumbers(prepared.scenario.duration_s)
+    numbers = LiveNumbers(prepared.scenario.longest_s)
     lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
     chaos = _chaos(prepared, system, journal, trace, watcher, numbers)
     samplers = system.samplers
@@ -52,12 +54,17 @@ async def storm(
         trace.calibration = crowd.calibration
         _warn(prepared, crowd, watcher)
         trace.t0_ns = crowd.begin()
-        watcher.phase(f"load and faults, {prepared.scenario.duration_s:.0f} s")
+        climber = _climber(prepared, crowd, trace)
+        watcher.phase(
+            f"load and faults, {prepared.scenario.longest_s:.0f} s{' at most' if climber else ''}"
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(samplers.run())
             watching = group.create_task(system.watch(trace))
             try:
-                ears = _Ears(prepared, chaos, samplers.table, trace, watcher, numbers, lookout)
+                ears = _Ears(
+                    prepared, chaos, samplers.table, trace, watcher, numbers, lookout, climber
+                )
                 await _load_under_faults(crowd, chaos, trace, ears, lookout, watcher)
             finally:
                 watching.cancel()
@@ -67,6 +74,17 @@ async def storm(
         trace.samples = samplers.table
         await asyncio.shield(_leave(crowd, chaos))
         trace.faults = chaos.records()
+
+
+def _climber(prepared: Prepared, crowd: Crowd, trace: Trace) -> Climber | None:
+    """Who decides the steps of a staircase that stops at its knee."""
+    scenario = prepared.scenario
+    if scenario.climb is None:
+        return None
+    limit_s = tightest_s(scenario.gates, "")
+    climber = Climber(scenario.climb, crowd.order, limit_s=limit_s)
+    trace.climbed = climber.climbed
+    return climber
 
 
 def _warn(prepared: Prepared, crowd: Crowd, watcher: Watcher) -> None:
@@ -184,8 +202,10 @@ class _Ears:
         watcher: Watcher,
         numbers: LiveNumbers,
         lookout: Lookout,
+        climber: Climber | None,
     ) -> None:
-        self._total_s = prepared.scenario.duration_s
+        self._total_s = prepared.scenario.longest_s
+        self._climber = climber
         self._chaos = chaos
         self._samples = samples
         self._trace = trace
@@ -200,6 +220,8 @@ class _Ears:
                 self._trace.seconds.append({k: v for k, v in line.items() if k not in _DETAILS})
                 if second := self._numbers.take(line):
                     self._lookout.take(second)
+                if self._climber is not None:
+                    self._climber.take(line)
                 self._watcher.second(self._live(line))
             case "over_cap":
                 words = over_cap_words(line["requests_per_s"], line["t_s"])

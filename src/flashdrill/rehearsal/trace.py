@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flashdrill.model.calibration import Calibration
+from flashdrill.model.climbed import Climbed
 from flashdrill.model.faults import FaultRecord
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.steady_state import Aborted, Watched
@@ -43,6 +44,7 @@ class Trace:
     stack_error: str = ""
     was_interrupted: bool = False
     calibration: Calibration | None = None
+    climbed: Climbed | None = None  # what a climb has ordered and why it ended
 
     def interrupted(self) -> None:
         """Note that somebody ended the run."""

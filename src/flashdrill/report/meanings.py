@@ -274,6 +274,25 @@ _JUDGED: Mapping[str, Meanings] = {
     "Capacity": {
         "generator": "what the load processes can send, found before the load; null when they were not calibrated",
         "peak_per_s": "arrivals that the schedule has in its busiest second",
+        "knee": "what a staircase with `stop_at_knee` has found; null without one",
+    },
+    "Knee": {
+        "ended": "why the climb ended: knee; top: the last step kept up; first step: it did not already; generator: "
+        "the generator was the limit; stopped: the run ended before the climb did",
+        "sentence": "the answer in words",
+        "knee_per_s": "arrivals a second that the service can take; null when no knee was found",
+        "low_per_s": "what the highest step that kept up achieved: the knee is not below it",
+        "high_per_s": "what the lowest step past the knee was offered: the knee is not above it",
+        "steps": "the steps in the order in which they were taken",
+    },
+    "Step": {
+        "stage": "its stage",
+        "rate_per_s": "arrivals a second that it was to offer",
+        "offered_per_s": "arrivals a second that were due in it",
+        "achieved_per_s": "the same, less the operations that were due in it and not answered in it, failures included",
+        "state": "kept up (97 % or more was achieved), past the knee, or generator was the limit",
+        "p99_s": "99th percentile of the response times of its operations, seconds; null when none was sent",
+        "is_extra": "whether it is one of the bisection",
     },
     "Calibration": {
         "operations_per_s": "operations a second that they sent to a server that answers at once, each recorded",

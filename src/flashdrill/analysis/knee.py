@@ -1,0 +1,151 @@
+"""The knee of a climb, from its history: how much the service can take.
+
+Of each step: what was offered (arrivals due in it, a second), and what was achieved: that, less the operations that
+were due in it and not answered in it (what piled up, what failed). Below the knee the two are equal; past it the
+service answers what it can, C. The knee is the C of min(offered, C) that fits the steps best, by least squares; it
+lies between what the highest step that kept up achieved and what the lowest one past the knee was offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from flashdrill.analysis.climbing import KEPT_UP_SHARE, bracket, state_of
+from flashdrill.analysis.columns import Columns, columns
+from flashdrill.analysis.percentiles import quantile
+from flashdrill.analysis.validity import CPU_LIMIT, SENT_SHARE
+from flashdrill.model.capacity import Ended, Knee, Step, StepState
+from flashdrill.model.climbed import Climbed, Ordered
+from flashdrill.model.result import StageValidity
+from flashdrill.model.scenario import Climb
+
+
+def find_knee(
+    climb: Climb,
+    climbed: Climbed,
+    ops: pa.Table,
+    validity: Sequence[StageValidity],
+    t0_ns: int,
+) -> Knee:
+    """What the climb has found; steps that were never played are left out."""
+    by_stage = {v.stage: v for v in validity}
+    history = columns(ops)
+    steps = [
+        found
+        for each in climbed.steps
+        if (found := measure(each, history, by_stage, t0_ns)) is not None
+    ]
+    return knee_of(steps, climbed.ended or Ended.STOPPED, len(climb.rates))
+
+
+def measure(
+    step: Ordered, history: Columns, validity: Mapping[str, StageValidity], t0_ns: int
+) -> Step | None:
+    """One step by its history; None when nobody came."""
+    hold = step.hold
+    from_ns = t0_ns + round(hold.start_s * 1e9)
+    to_ns = t0_ns + round(hold.end_s * 1e9)
+    due = history.where((history.due_ns >= from_ns) & (history.due_ns < to_ns))
+    done = history.where((history.done_ns >= from_ns) & (history.done_ns < to_ns))
+    arrivals = int(np.count_nonzero(due.is_arrival))
+    if not arrivals:
+        return None
+    answered = int(np.count_nonzero(done.is_ok | done.is_refused))
+    achieved = min(arrivals, max(0, arrivals - (len(due) - answered)))  # a backlog may end here
+    offered_per_s, achieved_per_s = arrivals / hold.duration_s, achieved / hold.duration_s
+    known = validity.get(hold.name)
+    return Step(
+        stage=hold.name,
+        rate_per_s=step.rate_per_s,
+        offered_per_s=round(offered_per_s, 3),
+        achieved_per_s=round(achieved_per_s, 3),
+        state=state_of(offered_per_s, achieved_per_s, known is None or is_generator(known)),
+        p99_s=quantile(due.where(due.is_sent).response_s, 0.99),
+        is_extra=step.is_extra,
+    )
+
+
+def is_generator(known: StageValidity) -> bool:
+    """Whether the generator itself could not keep up: late, out of CPU, or waiting for its own connections."""
+    is_late = known.lateness_p99_s is not None and known.lateness_p99_s > known.lateness_limit_s
+    is_busy = known.generator_cpu is not None and known.generator_cpu > CPU_LIMIT
+    return is_late or is_busy or known.connection_waits > 0
+
+
+def knee_of(steps: Sequence[Step], ended: Ended, planned: int) -> Knee:
+    """The knee of the steps, in the order in which they were taken; `planned` steps has the staircase itself."""
+    low, high = bracket(steps, planned)
+    if high is None:
+        return Knee(*_without_knee(steps, ended), steps=tuple(steps))
+    low_per_s = low.achieved_per_s if low else 0.0
+    found = fit([s for s in steps if s.state is not StepState.GENERATOR])
+    knee_per_s = min(max(found, low_per_s), high.offered_per_s)
+    ended = Ended.FIRST if low is None else ended
+    return Knee(
+        ended=ended,
+        sentence=_sentence(knee_per_s, low, high, ended),
+        knee_per_s=round(knee_per_s, 1),
+        low_per_s=round(low_per_s, 1),
+        high_per_s=round(high.offered_per_s, 1),
+        steps=tuple(steps),
+    )
+
+
+def fit(steps: Sequence[Step]) -> float:
+    """The C for which min(offered, C) is closest to what was achieved, by least squares."""
+    ordered = sorted(steps, key=lambda s: s.offered_per_s)
+    offered = np.array([s.offered_per_s for s in ordered])
+    achieved = np.array([s.achieved_per_s for s in ordered])
+    candidates = [float(np.mean(achieved[place:])) for place in range(len(ordered))]
+    errors = [float(np.sum((achieved - np.minimum(offered, c)) ** 2)) for c in candidates]
+    return candidates[int(np.argmin(errors))]
+
+
+def past_the_knee(
+    validity: Sequence[StageValidity], steps: Sequence[Step]
+) -> tuple[StageValidity, ...]:
+    """A step past the knee may find `limits.in_flight` full: that is the service's doing, and what was looked for.
+
+    When it is all that is against the stage, the stage is valid.
+    """
+    past = {step.stage for step in steps if step.state is StepState.PAST}
+    past |= {f"{stage}-up" for stage in past}
+    return tuple(
+        replace(v, is_valid=True, reasons=()) if v.stage in past and _only_unsent(v) else v
+        for v in validity
+    )
+
+
+def _only_unsent(v: StageValidity) -> bool:
+    return len(v.reasons) == 1 and v.sent < SENT_SHARE * v.due and not is_generator(v)
+
+
+def _without_knee(steps: Sequence[Step], ended: Ended) -> tuple[Ended, str]:
+    kept = [s for s in steps if s.state is StepState.KEPT_UP]
+    most = max((s.achieved_per_s for s in kept), default=0.0)
+    so_far = (
+        f"the service kept up with {most:,.0f} arrivals a second" if kept else "nothing is known"
+    )
+    if any(s.state is StepState.GENERATOR for s in steps) and ended is not Ended.STOPPED:
+        sentence = f"No knee was found: the generator was the limit. So far, {so_far}."
+        return Ended.GENERATOR, sentence
+    if ended is Ended.STOPPED:
+        return ended, f"No knee was found: the run ended before the climb did. So far, {so_far}."
+    return Ended.TOP, f"No bottleneck reached: {so_far}, the top of the staircase."
+
+
+def _sentence(knee_per_s: float, low: Step | None, high: Step, ended: Ended) -> str:
+    if low is None:
+        return (
+            f"The first step is past the knee already: of {high.offered_per_s:,.0f} arrivals a second the service "
+            f"answered {knee_per_s:,.0f}, or it fails at any rate. Begin the staircase lower."
+        )
+    stopped = " The run ended before it was closer." if ended is Ended.STOPPED else ""
+    return (
+        f"The knee is at {knee_per_s:,.0f} arrivals a second: {low.stage} ({low.offered_per_s:,.0f}/s) kept up, "
+        f"{high.stage} ({high.offered_per_s:,.0f}/s) did not, under {KEPT_UP_SHARE:.0%} of it was answered.{stopped}"
+    )
