@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.spec import CrowdSpec, read_spec, write_spec
+from flashdrill.model.scenario import World
 from flashdrill.model.service import Secret
 from flashdrill.model.templates import Step
 from flashdrill.plan.crowd import orders_from
@@ -19,6 +21,7 @@ from flashdrill.plan.scenario import load_scenario
 from flashdrill.plan.schema import schema_for
 from flashdrill.plan.templates import read_templates
 from flashdrill.plan.validate import validate_file
+from flashdrill.rehearsal.prepare import check_templates
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
@@ -113,6 +116,7 @@ MISTAKES = [
     ("[look, {think: 1s..3s}, buy", "[look, track, buy", "track needs ${order_id}"),
     ("1s..3s", "3s..1s", "ends before it begins"),
     ("1s..3s", "three", "a duration"),
+    ("visit: \"${visit}\"", "\"${visit}\": 1", "into the key '${visit}'"),
     ("    refused:", "    refuzed:", "did you mean 'refused'?"),
 ]  # fmt: skip
 
@@ -182,9 +186,10 @@ def test_a_locustfile_needs_a_world(tmp_path: Path) -> None:
 
 def test_rows_that_are_used_once_must_be_enough(tmp_path: Path) -> None:
     path = write(tmp_path, "order: sequence", "order: once")
-    with pytest.raises(ConfigError, match=r"\d+ customers \(buy, buyer\) take a row") as error:
+    with pytest.raises(ConfigError, match=r"\d+ customers \(buyer\) take a row") as error:
         load_scenario(path)
     assert "has 3" in str(error.value)
+    assert "shop.requests.yaml:5: " in str(error.value)
     needed = int(re.findall(r"(\d+) customers", str(error.value))[0])
     rows = "".join(f"u{n},20\n" for n in range(needed))
     (tmp_path / "people.csv").write_text(f"id,age\n{rows}")
@@ -211,3 +216,26 @@ def test_a_csv_file_that_is_none_is_refused(tmp_path: Path, text: str, words: st
     assert words in str(error.value)
     assert "people.csv" in str(error.value)
     assert path.exists()
+
+
+def test_what_only_a_run_can_know_is_refused_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = load_scenario(write(tmp_path))
+    monkeypatch.setenv("SHOP_TOKEN", "t")
+    monkeypatch.delenv("SHOP_SECRET", raising=False)
+    with pytest.raises(ConfigError, match=r"\$SHOP_SECRET is not set"):
+        check_templates(scenario)
+    monkeypatch.setenv("SHOP_SECRET", "s")
+    check_templates(scenario)
+    nobodys = replace(scenario, service=None)
+    check_templates(nobodys)
+    with pytest.raises(ConfigError, match=r"first\.yaml: the reference stack needs `world`"):
+        check_templates(replace(nobodys, world=World(0, ())))
+
+
+def test_more_attempts_than_the_run_waits_for_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "retry: {attempts: 3}", "retry: {attempts: 4}")
+    with pytest.raises(ConfigError, match=r"requests\.yaml:12: buy .* limits\.max_attempts is 3"):
+        load_scenario(path)
+    assert load_scenario(path, ("limits.max_attempts=4",)).templates is not None

@@ -38,7 +38,7 @@ Examples:
     shell_complete=complete_scenario_or_plan,
 )
 def validate(paths: tuple[Path, ...]) -> int:
-    """Check scenarios, fault plans and traffic models; of a folder, every YAML file in it.
+    """Check scenarios, fault plans, traffic models and files of requests; of a folder, every YAML file in it.
 
     A scenario is checked together with the plans that it names. Warnings are about what is allowed and yet likely to
     be a mistake; they do not fail.
@@ -72,14 +72,16 @@ def _is_good(path: Path, *, is_asked: bool) -> bool:
 
     try:
         if not is_asked and not is_ours(path):
-            click.echo(f"{path}: skipped, neither a scenario, nor a plan, nor a traffic model")
+            click.echo(
+                f"{path}: skipped, neither a scenario, nor a plan, nor a traffic model, nor requests"
+            )
             return True
         kind = validate_file(path)
         warnings = list(_examined(path)) if kind == "scenario" else []
     except ConfigError as error:
         click.echo(f"flashdrill: {error}", err=True)
         return False
-    click.echo(f"{path}: a valid {kind}")
+    click.echo(f"{path}: a valid {'file of requests' if kind == 'requests' else kind}")
     for warning in warnings:
         click.echo(f"{path}: warning: {warning}", err=True)
     return True

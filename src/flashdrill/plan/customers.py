@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flashdrill.errors import ConfigError
 from flashdrill.load.templates.rows import read_rows
 from flashdrill.load.templates.uses import journeys_using, places
-from flashdrill.model.scenario import Stage, World
+from flashdrill.model.scenario import Limits, Stage, World
 from flashdrill.model.templates import Templates
 from flashdrill.plan.source import did_you_mean
 from flashdrill.plan.table import Entry
@@ -36,21 +37,41 @@ def check_arrivals(entry: Entry, templates: Templates, stages: Sequence[Stage]) 
     """Raise ConfigError for a journey that is not there, and for a feed that would run out."""
     place = entry.at("stages" if entry["stages"] is not None else "traffic")
     for stage in stages:
-        for name in [s.journey for s in stage.arrivals] + [s.journey for s in stage.recorded]:
+        for name in _journeys(stage):
             if name not in templates.journeys:
                 raise place.fail(
                     f"stage {stage.name!r}: no journey {name!r} in {templates.path.name}"
                     f"{did_you_mean(name, templates.journeys)}",
                     remedy=f"there are {', '.join(templates.journeys)}",
                 )
+    coming = {name for stage in stages for name in _journeys(stage)}
     for name, needed in places(templates, stages, entry["seed"]).items():
         feed = templates.feeds[name]
         assert feed.csv is not None
         there_are = len(read_rows(feed.csv).rows)
         if len(needed) > there_are:
-            users = ", ".join(sorted(journeys_using(templates, name)))
-            raise entry.at("requests").fail(
+            users = ", ".join(sorted(journeys_using(templates, name) & coming))
+            raise ConfigError(
                 f"{len(needed)} customers ({users}) take a row of the feed {name!r} once, and "
                 f"{feed.csv} has {there_are}",
+                path=templates.path,
+                line=feed.line,
                 remedy="add rows, let fewer come, or use order: sequence",
             )
+
+
+def check_attempts(templates: Templates, limits: Limits) -> None:
+    """Raise ConfigError for a request that goes on longer than the run waits for it."""
+    for request in templates.requests.values():
+        if request.attempts > limits.max_attempts:
+            raise ConfigError(
+                f"{request.name} is sent up to {request.attempts} times, and the scenario's limits.max_attempts "
+                f"is {limits.max_attempts}",
+                path=templates.path,
+                line=request.line,
+                remedy="raise limits.max_attempts, or lower retry.attempts",
+            )
+
+
+def _journeys(stage: Stage) -> list[str]:
+    return [s.journey for s in stage.arrivals] + [s.journey for s in stage.recorded]

@@ -90,6 +90,10 @@ def _texts(node: Node) -> Iterator[tuple[Node, str]]:
     if isinstance(node.content, Scalar):
         yield node, node.content.text
         return
+    if isinstance(node.content, dict):
+        for key in node.content:
+            if "${" in key:
+                raise node.fail(f"nothing is filled into the key {key!r}", key=key)
     entries = node.content if isinstance(node.content, list) else node.content.values()
     for each in entries:
         yield from _texts(each)

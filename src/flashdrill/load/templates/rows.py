@@ -41,7 +41,7 @@ def read_rows(path: Path, numbers: Sequence[str] = ()) -> Rows:
 
 
 def _lines(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not empty, with the line on which it ends."""
+    """Each row that is not empty, with the line on which it begins."""
     count = 0
     while True:
         number = getattr(reader, "line_num", 0) + 1
