@@ -71,6 +71,17 @@ def test_the_specification_of_a_crowd_carries_them_and_no_secret(tmp_path: Path)
     assert read_spec(tmp_path / "crowd.json").templates == scenario.templates
 
 
+def test_files_are_found_from_another_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "{env: SHOP_SECRET}", "{file: secret.txt}")
+    monkeypatch.chdir(tmp_path)
+    templates = load_scenario(Path("first.yaml")).templates
+    assert templates is not None
+    assert templates.feeds["people"].csv == tmp_path.resolve() / "people.csv"
+    assert Secret(file=tmp_path.resolve() / "secret.txt") in set(templates.every_secret())
+
+
 def test_plain_locust_needs_no_secret_of_callbacks(tmp_path: Path) -> None:
     told = {
         "FLASHDRILL_SCENARIO": str(write(tmp_path)),

@@ -15,6 +15,7 @@ from typing import Any
 
 from flashdrill.load.templates.request import NUMBERS, TEXTS
 from flashdrill.load.templates.signing import ALGORITHMS, ENCODINGS
+from flashdrill.model.service import Secret
 from flashdrill.model.templates import ORDERS, Feed, RequestTemplate, Sign, Step, Templates
 from flashdrill.plan.names import check_names
 from flashdrill.plan.service import SECRET, build_secret
@@ -157,13 +158,13 @@ def read_templates(path: Path, *, has_world: bool = True) -> Templates:
         raise entry.at("requests").fail("there are no requests")
     feeds = {name: _feed(line) for name, line in entry["feeds"].items()}
     journeys = dict(_journeys(entry, requests))
-    secrets = {name: build_secret(line) for name, line in entry["secrets"].items()}
+    secrets = {name: _secret(line) for name, line in entry["secrets"].items()}
     templates = Templates(
         path=path,
         requests=requests,
         journeys=journeys,
         feeds=feeds,
-        secrets={name: secret for name, secret in secrets.items() if secret is not None},
+        secrets=secrets,
     )
     return check_names(entry, templates, has_world=has_world)
 
@@ -173,7 +174,7 @@ def _feed(entry: Entry) -> Feed:
     if (entry["csv"] is None) == (entry["sequence"] is None):
         raise entry.node.fail("a feed has either `csv` or `sequence`", remedy="leave out the other")
     if entry["csv"] is not None:
-        return Feed(entry["csv"], entry["order"], entry["numbers"], line=line)
+        return Feed(entry["csv"].resolve(), entry["order"], entry["numbers"], line=line)
     for key in ("order", "numbers"):
         if entry.at(key) is not entry.node:
             raise entry.at(key).fail("goes with `csv`")
@@ -234,17 +235,22 @@ def _check_secret_headers(entry: Entry) -> None:
 def _sign(entry: Entry | None) -> Sign | None:
     if entry is None:
         return None
-    secret = build_secret(entry["secret"])
-    assert secret is not None
     return Sign(
         algorithm=entry["algorithm"],
         header=entry["header"],
         of=entry["of"],
-        secret=secret,
+        secret=_secret(entry["secret"]),
         encoding=entry["encoding"],
         prefix=entry["prefix"],
         timestamp_header=entry["timestamp"],
     )
+
+
+def _secret(entry: Entry) -> Secret:
+    """Its place, for a load process that may have another current directory."""
+    secret = build_secret(entry)
+    assert secret is not None
+    return secret if secret.file is None else Secret(file=secret.file.resolve())
 
 
 def _history(entry: Entry | None) -> dict[str, str]:
