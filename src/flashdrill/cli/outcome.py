@@ -66,6 +66,8 @@ def _parts(finished: Finished, console: Console) -> Iterator[RenderableType]:
     yield banner(result, is_terminal=wraps)
     yield from _bullets(result.verdict.reasons, wraps=wraps)
     yield _field("bottleneck", result.bottleneck.sentence, wraps=wraps)
+    if (knee := result.capacity.knee) is not None:
+        yield _field("knee", knee.sentence, wraps=wraps)
     if words := closed_loop(result):
         yield _field("omission", words, wraps=wraps)
     if others := beside_the_crowd(result):

@@ -49,6 +49,9 @@ def _tiles(result: RunResult) -> Iterator[Tile]:
         yield Tile("aborted at", seconds(result.aborted.at_s), result.aborted.text, tone)
     if result.invariants:
         yield _invariants(result)
+    if (knee := result.capacity.knee) is not None and knee.knee_per_s is not None:
+        bounds = f"between {count(knee.low_per_s)} and {count(knee.high_per_s)}"
+        yield Tile("knee", f"{count(knee.knee_per_s)}/s", bounds)
     whole = whole_run(result.operations)
     if whole is not None and whole.due:
         yield Tile("operations", count(whole.due), f"due in {seconds(result.duration_s)}")

@@ -13,6 +13,7 @@ from flashdrill.model.result import RunResult
 from flashdrill.report import headline, steady_state, wording
 from flashdrill.report.capacity import generator_limit
 from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
+from flashdrill.report.knee_chart import knee_chart
 from flashdrill.report.lanes import STATE_COLORS
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.panels import panels
@@ -24,6 +25,8 @@ def render(result: RunResult, templates: Path) -> str:
     """The page's text; `templates` is the folder that holds `report.html.j2` and what it includes."""
     drawn = panels(result)
     figures = {name: panel.figure for name, panel in drawn.items() if panel.figure is not None}
+    if (chart := knee_chart(result.capacity.knee)) is not None:
+        figures["knee"] = chart  # last: the page takes the time axis from the first
     script, divisions = components(figures) if figures else ("", {})
     return (
         _environment(templates)
@@ -39,6 +42,7 @@ def render(result: RunResult, templates: Path) -> str:
             closed_loop=closed_loop(result),
             beside_the_crowd=beside_the_crowd(result),
             generator_limit=generator_limit(result.capacity),
+            knee=result.capacity.knee,
             states=STATE_COLORS,
             panels=drawn,
             divisions=divisions,

@@ -29,6 +29,7 @@ def lines(result: RunResult) -> Iterator[str]:
     yield ""
     yield f"**Bottleneck:** {plain(result.bottleneck.sentence)}"
     yield ""
+    yield from _knee(result)
     if words := closed_loop(result):
         yield f"**Coordinated omission:** {plain(words)}"
         yield ""
@@ -44,6 +45,28 @@ def lines(result: RunResult) -> Iterator[str]:
     yield from _errors(result)
     yield from _operations(result)
     yield from _next(result)
+
+
+def _knee(result: RunResult) -> Iterator[str]:
+    """The knee of a climb, with its steps."""
+    knee = result.capacity.knee
+    if knee is None:
+        return
+    yield f"**Knee:** {plain(knee.sentence)}"
+    yield ""
+    yield from plain_table(
+        ("step", "offered", "achieved", "response p99", "it"),
+        (
+            (
+                step.stage,
+                f"{step.offered_per_s:.1f}/s",
+                f"{step.achieved_per_s:.1f}/s",
+                seconds(step.p99_s),
+                step.state.value,
+            )
+            for step in knee.steps
+        ),
+    )
 
 
 def _invariants(result: RunResult) -> Iterator[str]:
