@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record generator-limit stall replay-exact clean
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record generator-limit stall replay-exact clean stranger
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ stall: $(STAMP)  ## Stop a server for 2 s under load: our percentiles, the analy
 
 replay-exact: $(STAMP)  ## Replay FILES="access.log results.jtl" at 50 times speed and count against them; ends in one line of JSON.
 	@$(BIN)/python -m scripts.replay_exact $(FILES)
+
+stranger: $(STAMP)  ## Rehearse a stranger's shop, careful and careless, and kill the harness once; ends in one line of JSON.
+	@$(BIN)/python -m scripts.stranger
 
 toxiproxy-clients: $(STAMP)  ## Run other people's Toxiproxy clients against the embedded server and the real one.
 	@$(BIN)/python -m scripts.toxiproxy_clients
