@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record generator-limit stall replay-exact clean stranger
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record generator-limit stall replay-exact two-hosts clean stranger
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ replay-exact: $(STAMP)  ## Replay FILES="access.log results.jtl" at 50 times spe
 
 stranger: $(STAMP)  ## Rehearse a stranger's shop, careful and careless, and kill the harness once; ends in one line of JSON.
 	@$(BIN)/python -m scripts.stranger
+
+two-hosts: $(STAMP)  ## A master and a worker on each of two network namespaces (needs root); ends in one line of JSON.
+	@$(BIN)/python -m scripts.two_hosts
 
 toxiproxy-clients: $(STAMP)  ## Run other people's Toxiproxy clients against the embedded server and the real one.
 	@$(BIN)/python -m scripts.toxiproxy_clients

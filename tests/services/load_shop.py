@@ -56,7 +56,7 @@ class Shop:
         self.url = ""
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Shop]:
+    async def serving(self, address: str = "127.0.0.1") -> AsyncIterator[Shop]:
         app = web.Application(middlewares=[self._middleware])
         app.router.add_post("/orders", self._place)
         app.router.add_get("/orders/{id}", self._get_order)
@@ -64,7 +64,7 @@ class Shop:
         app.router.add_post("/payments/callback", self._pay)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, address, 0)
         await site.start()
         host, port = runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"

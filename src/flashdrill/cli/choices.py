@@ -37,3 +37,15 @@ def toxiproxy_choice(_ctx: click.Context, _option: click.Parameter, value: str) 
             f"{value} is not on this machine: its proxies could not reach the stack's servers"
         )
     return value
+
+
+def address_choice(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
+    """HOST:PORT as both."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 10.0.0.5:5557")
+    return host, int(port)

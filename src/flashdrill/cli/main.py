@@ -23,6 +23,7 @@ from flashdrill.cli.running import run
 from flashdrill.cli.showing import show
 from flashdrill.cli.standing import down, status, up
 from flashdrill.cli.stopping import stop
+from flashdrill.cli.working import worker
 from flashdrill.errors import EXIT_INTERRUPTED, EXIT_STACK, EXIT_USAGE, FlashdrillError
 
 EPILOG = """
@@ -40,6 +41,7 @@ def main() -> None:
 for command in (
     run,
     stop,
+    worker,
     report,
     compare,
     show,

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
-from flashdrill.cli.choices import target_choice, toxiproxy_choice
+from flashdrill.cli.choices import address_choice, target_choice, toxiproxy_choice
 from flashdrill.cli.completing import complete_plan, complete_scenario
 from flashdrill.errors import ConfigError
+
+DEFAULT_BIND = ("127.0.0.1", 5557)
 
 EPILOG = """
 Exit codes: 0 pass; 1 fail; 2 wrong usage or configuration; 3 inconclusive; 4 the stack could not run; 130 interrupted,
@@ -69,6 +71,17 @@ Examples:
     "limits.workers.",
 )
 @click.option(
+    "--expect-workers",
+    type=click.IntRange(1, 64),
+    help="The load comes from so many `flashdrill worker` processes on other machines; wait for them.",
+)
+@click.option(
+    "--bind",
+    callback=address_choice,
+    metavar="HOST:PORT",
+    help="Where to wait for them; 127.0.0.1:5557 when it is left out.",
+)
+@click.option(
     "--yes",
     "is_yes",
     is_flag=True,
@@ -113,6 +126,8 @@ def run(
     target: str,
     rate_max: str | None,
     workers: int | None,
+    expect_workers: int | None,
+    bind: tuple[str, int] | None,
     is_yes: bool,
     toxiproxy: str,
     adopt: tuple[str, ...],
@@ -130,11 +145,20 @@ def run(
     from flashdrill.rehearsal.prepare import Order, prepare  # noqa: PLC0415  (a quick --help)
     from flashdrill.rehearsal.run import rehearse  # noqa: PLC0415
 
+    if workers is not None and expect_workers is not None:
+        raise ConfigError(
+            "--workers and --expect-workers exclude each other", remedy="leave one out"
+        )
+    if bind is not None and expect_workers is None:
+        raise ConfigError(
+            "--bind without --expect-workers", remedy="say how many workers will come"
+        )
     if no_chaos and plans:
         raise ConfigError("--no-chaos and --chaos exclude each other", remedy="leave one out")
     changes = overrides if seed is None else (*overrides, f"seed={seed}")
     changes = changes if rate_max is None else (*changes, f"limits.rate_max={rate_max}")
-    changes = changes if workers is None else (*changes, f"limits.workers={workers}")
+    count = workers or expect_workers
+    changes = changes if count is None else (*changes, f"limits.workers={count}")
     order = Order(
         scenario=scenario,
         plans=() if no_chaos else plans or None,
@@ -142,8 +166,10 @@ def run(
         toxiproxy=toxiproxy,
         adopt=adopt,
         target=target,
+        bind=bind or DEFAULT_BIND if expect_workers else None,
         out=out,
-        command=_command(scenario, plans, no_chaos, changes, target, toxiproxy, adopt),
+        command=_command(scenario, plans, no_chaos, changes, target, toxiproxy, adopt)
+        + _awaiting(expect_workers, bind),
     )
     prepared = confirmed(prepare(order), is_yes=is_yes)
     refuse_over_leftovers(order.state)
@@ -154,6 +180,14 @@ def run(
         finished = asyncio.run(rehearse(prepared, watcher))
     show_outcome(finished, console)
     return finished.result.verdict.exit_code
+
+
+def _awaiting(expect_workers: int | None, bind: tuple[str, int] | None) -> str:
+    """How the command says that workers come from elsewhere."""
+    if expect_workers is None:
+        return ""
+    host, port = bind or DEFAULT_BIND
+    return f" --expect-workers {expect_workers} --bind {host}:{port}"
 
 
 def _command(

@@ -21,10 +21,13 @@ def fence_in(hosts: Addresses) -> None:
 
     To anything else it raises PermissionError that names it.
     """
+    watched = (
+        _WATCHED  # of our own: at the interpreter's end the module's names are gone before this is
+    )
     allowed = {address for addresses in hosts.values() for address in addresses}
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in _WATCHED or not isinstance(arguments[1], tuple):
+        if event not in watched or not isinstance(arguments[1], tuple):
             return  # a path is on this machine
         host = str(arguments[1][0])
         if host not in allowed and not loopback(host):

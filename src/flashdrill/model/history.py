@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flashdrill.model.op import Attempt, Op, Outcome
+from flashdrill.model.op import NOT_SENT, Attempt, Op, Outcome
 
 _ATTEMPT = pa.struct(
     [
@@ -157,3 +158,26 @@ def write_ops(table: pa.Table, path: Path) -> None:
 def read_ops(path: Path) -> pa.Table:
     """Read `ops.parquet`."""
     return pq.read_table(path, schema=OPS_SCHEMA)
+
+
+def shifted(table: pa.Table, by_ns: int) -> pa.Table:
+    """The same operations by another clock: every time is later by so much; what never was stays so."""
+    for name in ("due_ns", "sent_ns", "done_ns", "first_ns"):
+        place = OPS_SCHEMA.get_field_index(name)
+        table = table.set_column(place, OPS_SCHEMA.field(place), _later(table[name], by_ns))
+    attempts = table["attempts"].combine_chunks()
+    flat = attempts.values
+    fields = list(_ATTEMPT)
+    times = {"sent_ns", "done_ns"}
+    arrays = [
+        _later(flat.field(f.name), by_ns) if f.name in times else flat.field(f.name) for f in fields
+    ]
+    moved = pa.StructArray.from_arrays(arrays, fields=fields)
+    place = OPS_SCHEMA.get_field_index("attempts")
+    lists = pa.ListArray.from_arrays(attempts.offsets, moved)
+    return table.set_column(place, OPS_SCHEMA.field(place), lists)
+
+
+def _later(times_ns: Any, by_ns: int) -> Any:
+    never = pc.equal(times_ns, NOT_SENT)
+    return pc.if_else(never, times_ns, pc.add(times_ns, pa.scalar(by_ns, pa.int64())))

@@ -19,10 +19,14 @@ from flashdrill.model.calibration import Calibration, together
 from flashdrill.model.hosts import Admission
 from flashdrill.model.scenario import Scenario, Stage
 from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.hall import Hall
 from flashdrill.rehearsal.system import Host
 
 LEAD_S = 1.0
 """Between the start signal and the first arrival: the children poll for the signal."""
+
+AWAY_LEAD_S = 2.0
+"""The same for workers on other machines, which a master tells."""
 
 STOP_TIMEOUT_S = 5.0
 
@@ -31,9 +35,15 @@ class Crowd:
     """As many load processes as the scenario says, children of the stack's guardian; each sends its share."""
 
     def __init__(
-        self, scenario: Scenario, host: Host, folder: RunFolder, admission: Admission
+        self,
+        scenario: Scenario,
+        host: Host,
+        folder: RunFolder,
+        admission: Admission,
+        bind: tuple[str, int] | None = None,
     ) -> None:
         self._host = host
+        self._hall = Hall(folder, host, bind) if bind else None
         self.calibration: Calibration | None = None
         count = scenario.limits.workers
         specs = [
@@ -56,13 +66,18 @@ class Crowd:
     async def prepare(self) -> None:
         """Start the processes and wait until all could begin; before that they are calibrated, when the scenario asks,
         all at the same time."""
+        for process in self._processes:
+            write_spec(process.spec, process.spec_path)
+        if self._hall is not None:
+            await self._hall.open([process.spec_path for process in self._processes], self._start)
         async with asyncio.TaskGroup() as group:
             found = [group.create_task(self._prepare(process)) for process in self._processes]
         self.calibration = together([own for task in found if (own := task.result())])
 
     def begin(self) -> int:
         """Let them begin; returns when the run starts (CLOCK_MONOTONIC ns)."""
-        t0_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
+        lead_s = LEAD_S if self._hall is None else AWAY_LEAD_S
+        t0_ns = time.monotonic_ns() + int(lead_s * 1e9)
         child.start(self._start, t0_ns)
         return t0_ns
 
@@ -82,6 +97,9 @@ class Crowd:
 
     async def stop(self) -> None:
         """End the arrivals and let every process write what it has; nothing happens to those that are done already."""
+        if self._hall is not None:
+            await self._hall.close()
+            return
         async with asyncio.TaskGroup() as group:
             for process in self._processes:
                 if self._is_alive(process):
@@ -91,9 +109,14 @@ class Crowd:
         """Remove the specifications, which hold the run's signing secret."""
         for process in self._processes:
             process.spec_path.unlink(missing_ok=True)
+        if self._hall is not None:
+            self._hall.forget()
 
     async def _prepare(self, process: _Process) -> Calibration | None:
-        write_spec(process.spec, process.spec_path)
+        if self._hall is not None:
+            ready = await self._hall.wait_ready(process.spec)
+            found = ready.get("calibration")
+            return msgspec.convert(found, Calibration) if found else None
         await self._host.spawn(
             process.name,
             child.command(process.spec_path),
@@ -112,13 +135,16 @@ class Crowd:
     async def _follow(
         self, process: _Process, several: Several, told: Callable[[dict[str, Any]], None]
     ) -> None:
-        lines = child.follow(process.live, lambda: self._is_alive(process), who=process.who)
+        if self._hall is not None:
+            lines = self._hall.follow(process.spec)
+        else:
+            lines = child.follow(process.live, lambda: self._is_alive(process), who=process.who)
         async for line in lines:
-            if len(self._processes) == 1:
+            if len(self._processes) == 1 and self._hall is None:
                 told(line)
                 continue
             for merged in several.take(process.spec.worker, line):
-                told(merged)
+                told(merged if self._hall is None else self._hall.with_clocks(merged))
 
     def _is_alive(self, process: _Process) -> bool:
         return self._host.is_running(process.name)

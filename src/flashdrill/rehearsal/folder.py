@@ -30,6 +30,11 @@ class RunFolder:
         return self.path / "crowd.json"
 
     @property
+    def master_events(self) -> Path:
+        """What a Locust master says of the workers that come to it."""
+        return self.path / "master.jsonl"
+
+    @property
     def events(self) -> Path:
         """Everything that happened, in time order."""
         return self.path / "events.jsonl"

@@ -12,7 +12,15 @@ from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
 from flashdrill.load.peak import check_peak
 from flashdrill.model.faults import FaultPlan
-from flashdrill.model.hosts import LOOPBACK_ONLY, Admission, Resolve, admit, look_up
+from flashdrill.model.hosts import (
+    LOOPBACK_ONLY,
+    Admission,
+    Resolve,
+    admit,
+    host_of,
+    look_up,
+    loopback,
+)
 from flashdrill.model.rate_cap import rate_cap
 from flashdrill.model.scenario import Scenario
 from flashdrill.model.service import Service
@@ -40,6 +48,7 @@ class Order:
     overrides: tuple[str, ...] = ()
     toxiproxy: str = "auto"
     adopt: tuple[str, ...] = ()
+    bind: tuple[str, int] | None = None  # where workers from elsewhere come to; None: they are here
     target: str = ""  # in the place of the scenario's service.url
     state: Path = STATE  # whose journals are looked at, and where this run's is until it is over
 
@@ -69,6 +78,7 @@ def prepare(order: Order, resolve: Resolve = look_up) -> Prepared:
         urls_of(scenario, order.toxiproxy), scenario.hosts, path=scenario.path, resolve=resolve
     )
     check_peak(scenario, rate_cap(scenario.limits, admission))
+    check_workers(scenario, order.bind)
     kinds = known_faults()
     adopted = adopt(order.toxiproxy, order.adopt)
     targets = {name: target.kinds for name, target in adopted.items()}
@@ -108,6 +118,30 @@ def refuse_faults_on_climb(scenario: Scenario, plan: FaultPlan) -> None:
             path=plan.path,
             line=fault.line,
             remedy="leave stop_at_knee out, or the faults with --no-chaos",
+        )
+
+
+def check_workers(scenario: Scenario, bind: tuple[str, int] | None) -> None:
+    """Raise ConfigError for workers elsewhere that could not reach the service, or have not what they send."""
+    if bind is None:
+        return
+    url = "" if scenario.service is None else scenario.service.url
+    if not loopback(bind[0]) and (not url or loopback(host_of(url))):
+        raise ConfigError(
+            f"--bind {bind[0]}: workers on other machines cannot reach {url or 'the reference stack'} on this one",
+            remedy="give the service's address on the network: --target http://HOST:PORT, and list it under hosts",
+        )
+    if scenario.climb is not None:
+        raise ConfigError(
+            f"{scenario.climb.name} has stop_at_knee, whose steps are told to load processes on this machine only",
+            path=scenario.path,
+            remedy="use --workers in the place of --expect-workers, or leave stop_at_knee out",
+        )
+    if scenario.templates is not None and any(f.csv for f in scenario.templates.feeds.values()):
+        raise ConfigError(
+            "a CSV feed is on this machine alone, and the workers are on others",
+            path=scenario.path,
+            remedy="use --workers, or a feed without a file",
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from flashdrill.analysis.validity import tightest_s
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
+from flashdrill.load.hall import clock_doubts
 from flashdrill.load.over_cap import over_cap_words
 from flashdrill.model.capacity import Capacity
 from flashdrill.model.journal import Journal
@@ -43,7 +44,7 @@ async def storm(
     Raises InconclusiveError when the crowd dies or falls silent, StackError when it cannot start.
     """
     watcher.phase("starting the crowd")
-    crowd = Crowd(prepared.scenario, system.host, folder, prepared.admission)
+    crowd = Crowd(prepared.scenario, system.host, folder, prepared.admission, prepared.order.bind)
     numbers = LiveNumbers(prepared.scenario.longest_s)
     lookout = Lookout(prepared.scenario, prepared.plan, numbers, trace)
     chaos = _chaos(prepared, system, journal, trace, watcher, numbers)
@@ -228,6 +229,7 @@ class _Ears:
                 self._lookout.end(words, line["t_s"])
             case "done":
                 self._trace.crowd = line
+                self._trace.problems += clock_doubts(line)
                 if line.get("crowd_errors"):
                     self._trace.problems.append(
                         f"the crowd's own code failed {line['crowd_errors']} times, see live.jsonl"

@@ -101,6 +101,9 @@ _LOAD: Mapping[str, Meanings] = {
         "sent": "operations that left",
         "max_cpu": "in its busiest second, share of one core",
         "lateness_max_ms": "the latest that anything of it left after it was due, milliseconds",
+        "name": "of its machine, when that is another one",
+        "clock_error_ms": "how well its clock is known, milliseconds: its times may be wrong by so much; 0 on this "
+        "machine",
     },
     "OperationStats": {
         "stage": "the stage; empty: the whole run",

@@ -50,6 +50,8 @@ class LoadWorker(msgspec.Struct, frozen=True):
     sent: int
     max_cpu: float
     lateness_max_ms: float
+    name: str = ""
+    clock_error_ms: float = 0.0
 
 
 class Generator(msgspec.Struct, frozen=True):

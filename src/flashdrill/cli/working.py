@@ -1,0 +1,34 @@
+"""`flashdrill worker`: load from this machine for a run that is started on another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+
+from flashdrill.cli.choices import address_choice
+
+
+@click.command()
+@click.option(
+    "--master",
+    required=True,
+    callback=address_choice,
+    metavar="HOST:PORT",
+    help="Where `flashdrill run --expect-workers N --bind HOST:PORT` listens, or will.",
+)
+def worker(master: tuple[str, int]) -> int:
+    """Send a share of the load of one run, which `flashdrill run --expect-workers` starts elsewhere.
+
+    The master sends everything that is needed, the locustfile too, which runs here: let only masters that you trust be
+    reached. Exit codes: 0 the share was sent and handed in; 3 it was not; 4 no master answered.
+    """
+    host, port = master
+    command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", host, str(port)]
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return abs(process.wait())
+            except KeyboardInterrupt:
+                process.terminate()

@@ -1,0 +1,94 @@
+"""A load from workers that come to a master: one schedule, one history, and a worker that is killed is named."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from flashdrill.load.schedule import arrivals
+from flashdrill.model.history import read_ops
+from flashdrill.plan.scenario import load_scenario
+from flashdrill.stack.ports import choose_ports
+from tests.rehearsal.running import Run, finish, started, wait_until
+from tests.rehearsal.test_workers import SCENARIO, shop
+
+HOST = "127.0.0.2"
+
+
+@contextlib.contextmanager
+def workers(port: int, count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Workers as they would be on other machines; none is left at the end."""
+    command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", HOST, str(port)]
+    folder.mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(10)
+
+
+async def test_workers_elsewhere_send_one_schedule_and_hand_in_one_history(tmp_path: Path) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    away = tmp_path / "away"
+    async with shop(tmp_path) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "2", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 2, away) as processes,
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            run = await asyncio.to_thread(finish, process, out)
+            codes = [await asyncio.to_thread(worker.wait, 20) for worker in processes]
+    assert run.folder is not None, run.output
+    assert codes == [0, 0], run.output
+    ops = read_ops(run.folder / "ops.parquet").to_pylist()
+    planned = load_scenario(scenario, ())
+    due = sorted(round(a.due_s * 1e9) for a in arrivals(planned.stages, planned.seed))
+    came = sorted(op["due_ns"] for op in ops if op["is_arrival"])
+    assert [ns - came[0] for ns in came] == [ns - due[0] for ns in due], "by one clock"
+    assert {op["worker"] for op in ops} == {0, 1}
+    generator = run.summary["load"]["generator"]
+    assert (generator["due"], generator["ok"]) == (len(due), len(ops))
+    assert all(0 < worker["clock_error_ms"] < 100 for worker in generator["workers"])
+    assert not list(away.iterdir()), "nothing is left on the workers' machines"
+
+
+async def test_a_worker_that_is_killed_is_named_and_what_it_handed_in_is_kept(
+    tmp_path: Path,
+) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    text = SCENARIO.replace("duration: 2s", "duration: 60s")
+    async with shop(tmp_path, text) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "2", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 2, tmp_path / "away") as processes,
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            run = await asyncio.to_thread(_kill_one, processes[0], process, out)
+    assert run.exit_code == 3, run.output
+    words = " ".join(run.output.split())
+    assert "of 2" in words
+    assert "died in mid-run" in words
+    assert run.folder is not None
+    ops = read_ops(run.folder / "ops.parquet").to_pylist()
+    assert {op["worker"] for op in ops} == {0, 1}
+
+
+def _kill_one(worker: subprocess.Popen[bytes], process: subprocess.Popen[str], out: Path) -> Run:
+    def recorded() -> bool:
+        sizes = [path.stat().st_size for path in out.glob("*/ops-*.record")]
+        return len(sizes) == 2 and min(sizes) > 2_000
+
+    wait_until("both workers have handed something in", recorded)
+    os.kill(worker.pid, signal.SIGKILL)
+    return finish(process, out)
