@@ -25,6 +25,7 @@ Examples:
   flashdrill run scenarios/flash_sale.yaml --seed 3 --chaos chaos/plans/promotion_night.yaml
   flashdrill run scenarios/smoke.yaml --no-chaos --set backend.defect=oversell
   flashdrill run scenarios/first.yaml --target http://127.0.0.1:8000
+  flashdrill run scenarios/first.yaml --target http://10.0.0.7:8000 --expect-workers 2 --bind 10.0.0.5:5557
 """
 
 

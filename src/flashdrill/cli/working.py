@@ -10,7 +10,16 @@ import click
 from flashdrill.cli.choices import address_choice
 
 
-@click.command()
+EPILOG = """
+Exit codes: 0 its share was sent and handed in; 2 wrong usage; 3 it was not; 4 no master answered.
+
+\b
+Example:
+  flashdrill worker --master 10.0.0.5:5557
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.option(
     "--master",
     required=True,
@@ -22,7 +31,7 @@ def worker(master: tuple[str, int]) -> int:
     """Send a share of the load of one run, which `flashdrill run --expect-workers` starts elsewhere.
 
     The master sends everything that is needed, the locustfile too, which runs here: let only masters that you trust be
-    reached. Exit codes: 0 the share was sent and handed in; 3 it was not; 4 no master answered.
+    reached.
     """
     host, port = master
     command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", host, str(port)]
