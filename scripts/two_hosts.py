@@ -63,9 +63,8 @@ def hosts() -> Iterator[None]:
             made.append(undo)
 
     try:
-        make("link", "add", "flashdrill0", "type", "dummy", undo=("link", "del", "flashdrill0"))
-        ip("addr", "add", f"{ADDRESS}/32", "dev", "flashdrill0")
-        ip("link", "set", "flashdrill0", "up")
+        own = (f"{ADDRESS}/32", "dev", "lo")
+        make("addr", "add", *own, undo=("addr", "del", *own))
         for name, number in HOSTS.items():
             ours, theirs, net = f"fdrill{number}", f"fdrill{number}x", f"10.123.{number}"
             make("netns", "add", name, undo=("netns", "del", name))

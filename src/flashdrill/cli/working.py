@@ -9,7 +9,6 @@ import click
 
 from flashdrill.cli.choices import address_choice
 
-
 EPILOG = """
 Exit codes: 0 its share was sent and handed in; 2 wrong usage; 3 it was not; 4 no master answered.
 
