@@ -9,6 +9,7 @@ import pytest
 from flashdrill.errors import ConfigError
 from flashdrill.load.shares import Share
 from flashdrill.plan.crowd import orders_from
+from tests.unit.planning import write_scenario
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "smoke.yaml"
 
@@ -37,6 +38,24 @@ def test_two_workers_of_a_run_share_a_folder_and_no_file(
     assert first.ops_path != second.ops_path
     assert first.live_path != second.live_path
     assert orders.gates, "the gates set the limits of lateness"
+
+
+def test_a_staircase_that_stops_at_its_knee_is_climbed_to_the_top(
+    told: dict[str, str], tmp_path: Path
+) -> None:
+    stairs = "{from: 1/s, to: 3/s, step: 1/s, hold: 2s, stop_at_knee: true}"
+    calm = "{name: steady, duration: 0.5m}"
+    entry = f"{{name: climb, staircase: {stairs}, mix: {{order: 1}}}}"
+    climb = write_scenario(tmp_path, calm, entry)
+    spec = orders_from(told | {"FLASHDRILL_SCENARIO": str(climb)}).spec(Share(1, 0, 1))
+    assert [stage.name for stage in spec.stages] == [
+        "browse",
+        "rush",
+        "climb-1",
+        "climb-2",
+        "climb-3",
+    ]
+    assert not spec.orders_path
 
 
 @pytest.mark.parametrize(
