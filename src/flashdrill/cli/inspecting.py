@@ -98,6 +98,8 @@ def _examined(path: Path) -> Iterator[str]:
         suspicions_of_plan,
     )
     from flashdrill.rehearsal.adoption import adoptable  # noqa: PLC0415
+    from flashdrill.rehearsal.journals import STATE  # noqa: PLC0415
+    from flashdrill.rehearsal.last_calibration import doubt, last  # noqa: PLC0415
     from flashdrill.rehearsal.topology import target_names  # noqa: PLC0415
 
     scenario = check_scenario(path)
@@ -105,6 +107,8 @@ def _examined(path: Path) -> Iterator[str]:
     if awaits_traffic(scenario):
         return
     yield from suspicions(scenario)
+    if words := doubt(scenario, last(STATE)):
+        yield words
     kinds = known_faults()
     own = {} if scenario.service else target_names()
     for plan in scenario.chaos:

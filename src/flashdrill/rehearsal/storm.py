@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import fields
 from typing import Any
@@ -19,6 +20,7 @@ from flashdrill.observe.samples import SampleTable
 from flashdrill.rehearsal.climber import Climber
 from flashdrill.rehearsal.crowd import Crowd
 from flashdrill.rehearsal.folder import RunFolder
+from flashdrill.rehearsal.last_calibration import keep
 from flashdrill.rehearsal.live_numbers import LiveNumbers
 from flashdrill.rehearsal.lookout import Lookout
 from flashdrill.rehearsal.prepare import Prepared
@@ -89,10 +91,13 @@ def _climber(prepared: Prepared, crowd: Crowd, trace: Trace) -> Climber | None:
 
 
 def _warn(prepared: Prepared, crowd: Crowd, watcher: Watcher) -> None:
-    """Say now that the schedule asks for more than the load process can send: what comes of it is in the verdict."""
+    """Keep what was found, and say when the schedule asks for more: what comes of that is in the verdict."""
+    if crowd.calibration is None:
+        return
+    with contextlib.suppress(OSError):  # it only serves `validate`
+        keep(prepared.order.state, crowd.calibration)
     peak_per_s = max(map(peak_of, prepared.scenario.stages), default=0.0)
-    found = Capacity(crowd.calibration, peak_per_s)
-    if crowd.calibration is not None and found.is_beyond_generator:
+    if Capacity(crowd.calibration, peak_per_s).is_beyond_generator:
         watcher.phase(
             f"the peak of {peak_per_s:,.0f} arrivals a second is beyond what this machine can send, "
             f"{crowd.calibration.operations_per_s:,.0f} operations a second: the run will hardly be conclusive"
