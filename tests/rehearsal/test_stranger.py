@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.running import Run, run
-from tests.rehearsal.stranger.place import PASSWORD, Place, place
+from tests.rehearsal.stranger.place import HERE, PASSWORD, Place, place
 
 
 async def rehearsed(where: Place, out: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -50,3 +50,24 @@ async def test_a_careless_shop_is_found_out(
         i for i in found.summary["audit"]["invariants"] if i["name"] == "sold-within-stock"
     )
     assert set(oversold["examples"]) & {"lamp", "mug"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        ((), 4, "the service at http://127.0.0.1:1/ is not ready: no connection"),
+        (("--chaos", "chaos/plans/smoke.yaml"), 2, "a service of your own has no targets but"),
+        (("--toxiproxy", "real"), 2, "starts no Toxiproxy server"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_said(
+    arguments: tuple[str, ...],
+    exit_code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHOP_DSN", "postgresql://127.0.0.1:1/none")
+    found = run(tmp_path / "runs", *arguments, scenario=HERE / "rush.yaml")
+    assert (found.exit_code, words in found.output) == (exit_code, True), found.output
+    assert "Traceback" not in found.output
