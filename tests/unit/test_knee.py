@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from flashdrill.analysis.climbing import Next, following, state_of
-from flashdrill.analysis.knee import fit, knee_of, past_the_knee
+from flashdrill.analysis.knee import beside_the_knee, fit, knee_of, past_the_knee
 from flashdrill.model.capacity import Ended, Knee, Step
+from flashdrill.model.result import Bottleneck
 from flashdrill.rehearsal.climber import Climber
 from tests.unit.analysis_history import valid
 from tests.unit.climbs import GENERATOR, KEPT_UP, PAST, Service, climb, climbed, step
@@ -129,6 +130,18 @@ def test_unsent_arrivals_past_the_knee_are_the_services_doing_and_nobody_elses()
     assert not past_the_knee([replace(unsent, generator_cpu=0.9)], [past(400)])[0].is_valid
     late_too = replace(unsent, reasons=("only 5 of 100 ...", "the generator was late"))
     assert not past_the_knee([late_too], [past(400)])[0].is_valid
+
+
+def test_a_knee_is_not_called_no_bottleneck() -> None:
+    nothing = Bottleneck(None, "No bottleneck reached: in the busiest stage, the loop ...", "", ())
+    found = knee_of([*FINE, past(400), past(500)], Ended.KNEE, 10)
+    said = beside_the_knee(nothing, found).sentence
+    assert said.startswith("The service has a knee, and no resource that was measured explains it")
+    top = knee_of(FINE, Ended.TOP, 3)
+    named = replace(nothing, named="loop", sentence="The loop is the limit.")
+    assert beside_the_knee(nothing, top) == nothing
+    assert beside_the_knee(nothing, None) == nothing
+    assert beside_the_knee(named, found) == named
 
 
 def _knee_at(climber: Climber, capacity: float) -> Knee:

@@ -20,7 +20,7 @@ from flashdrill.analysis.percentiles import quantile
 from flashdrill.analysis.validity import CPU_LIMIT, SENT_SHARE
 from flashdrill.model.capacity import Ended, Knee, Step, StepState
 from flashdrill.model.climbed import Climbed, Ordered
-from flashdrill.model.result import StageValidity
+from flashdrill.model.result import Bottleneck, StageValidity
 from flashdrill.model.scenario import Climb
 
 
@@ -118,6 +118,14 @@ def past_the_knee(
         replace(v, is_valid=True, reasons=()) if v.stage in past and _only_unsent(v) else v
         for v in validity
     )
+
+
+def beside_the_knee(found: Bottleneck, knee: Knee | None) -> Bottleneck:
+    """Where a knee was found, a bottleneck was reached, even when none of the resources that were measured shows it."""
+    if knee is None or knee.knee_per_s is None or found.named is not None:
+        return found
+    unexplained = "The service has a knee, and no resource that was measured explains it:"
+    return replace(found, sentence=found.sentence.replace("No bottleneck reached:", unexplained, 1))
 
 
 def _only_unsent(v: StageValidity) -> bool:

@@ -21,7 +21,7 @@ from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
 from flashdrill.analysis.generator import with_generator_limit
 from flashdrill.analysis.impact import with_impact
-from flashdrill.analysis.knee import find_knee, past_the_knee
+from flashdrill.analysis.knee import beside_the_knee, find_knee, past_the_knee
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.slowest import slowest
@@ -102,7 +102,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
         faults=faults,
         invariants=invariants,
         audit={"drain_s": trace.drain_s, "final_reads": _counts(trace.reads, scenario.service)},
-        bottleneck=_bottleneck(prepared, trace, validity),
+        bottleneck=beside_the_knee(_bottleneck(prepared, trace, validity), knee),
         capacity=Capacity(trace.calibration, max(map(peak_of, scenario.stages), default=0.0), knee),
         gates=gates,
         validity=validity,
