@@ -108,6 +108,7 @@ SECTIONS: dict[str, Keys] = {
         {
             "file": "file: traffic.yaml",
             "speed": "speed: 5",
+            "scale": "scale: 2.5",
             "from": "from: 11h",
             "until": "until: 13.5h",
             "map": 'map: {"Fetch*": browse}',

@@ -142,6 +142,7 @@ def run(
     from flashdrill.cli.console import open_console, views  # noqa: PLC0415
     from flashdrill.cli.outcome import show_outcome  # noqa: PLC0415
     from flashdrill.cli.terminal import Terminal  # noqa: PLC0415
+    from flashdrill.plan.suspicions import lost_journeys  # noqa: PLC0415
     from flashdrill.rehearsal.journals import refuse_over_leftovers  # noqa: PLC0415
     from flashdrill.rehearsal.prepare import Order, prepare  # noqa: PLC0415  (a quick --help)
     from flashdrill.rehearsal.run import rehearse  # noqa: PLC0415
@@ -172,7 +173,10 @@ def run(
         command=_command(scenario, plans, no_chaos, changes, target, toxiproxy, adopt)
         + _awaiting(expect_workers, bind),
     )
-    prepared = confirmed(prepare(order), is_yes=is_yes)
+    prepared = prepare(order)
+    for words in lost_journeys(prepared.scenario):
+        click.echo(f"warning: {words}", err=True)
+    prepared = confirmed(prepared, is_yes=is_yes)
     refuse_over_leftovers(order.state)
     console = open_console()
     with Terminal(

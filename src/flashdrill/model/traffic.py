@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from flashdrill.model.scale import scaled
 from flashdrill.model.scenario import RecordedArrivals
 
 FORMAT = "flashdrill-traffic/1"
@@ -31,11 +32,17 @@ class TrafficModel:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     def recorded(
-        self, *, speed: float = 1.0, operations: Mapping[str, str] | None = None
+        self,
+        *,
+        speed: float = 1.0,
+        scale: float = 1.0,
+        operations: Mapping[str, str] | None = None,
+        end_s: float = math.inf,
     ) -> tuple[RecordedArrivals, ...]:
-        """The arrivals by journey, `speed` times as fast; `operations` go before the model's own.
+        """The arrivals by journey, `speed` times as fast and `scale` times as many.
 
-        Raises KeyError for a label that becomes nothing.
+        `operations` go before the model's own. A journey of which the scale leaves nothing has no times. None that
+        the scale adds comes after `end_s` of the recording. Raises KeyError for a label that becomes nothing.
         """
         by_journey: dict[str, list[tuple[int, ...]]] = {}
         for label, offsets in self.offsets_ms.items():
@@ -44,7 +51,13 @@ class TrafficModel:
                 raise KeyError(label)
             by_journey.setdefault(journey, []).append(offsets)
         return tuple(
-            RecordedArrivals(journey, tuple(ms / 1000 / speed for ms in heapq.merge(*lists)))
+            RecordedArrivals(
+                journey,
+                tuple(
+                    ms / 1000 / speed
+                    for ms in scaled(list(heapq.merge(*lists)), scale, end_s * 1000)
+                ),
+            )
             for journey, lists in by_journey.items()
         )
 

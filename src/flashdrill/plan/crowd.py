@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -30,6 +31,9 @@ from flashdrill.model.hosts import Admission, Resolve, admit, look_up
 from flashdrill.model.rate_cap import rate_cap
 from flashdrill.model.scenario import Scenario
 from flashdrill.plan.scenario import load_scenario
+from flashdrill.plan.suspicions import lost_journeys
+
+logger = logging.getLogger(__name__)
 
 SCENARIO, BACKEND, PAYMENT, SECRET_FILE, RUN_DIR, SEED, YES = (
     f"FLASHDRILL_{name}"
@@ -57,6 +61,8 @@ def orders_from(environment: Mapping[str, str], resolve: Resolve = look_up) -> O
     scenario = replace(
         asked, climb=None
     )  # nobody decides steps here: the whole staircase is climbed
+    for words in lost_journeys(scenario):
+        logger.warning("%s", words)
     backend = _url(environment, BACKEND)
     payment = _url(environment, PAYMENT) if environment.get(PAYMENT) else backend
     urls = {BACKEND: backend, PAYMENT: payment}

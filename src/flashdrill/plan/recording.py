@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flashdrill.errors import ConfigError
 from flashdrill.model.scenario import Stage
 from flashdrill.model.traffic import TrafficModel, journey_of
@@ -12,6 +14,7 @@ from flashdrill.plan.traffic import read_traffic
 
 STAGE_NAME = "recorded"
 TAIL_S = 2.0
+MOST_ARRIVALS = 100_000_000
 
 TRAFFIC_USE = Table(
     "traffic",
@@ -19,6 +22,11 @@ TRAFFIC_USE = Table(
         "file": Field(FilePath(), "a traffic model, made by `flashdrill import`"),
         "speed": Field(
             Number(0.01, 1000, is_whole=False), "how many times as fast as recorded", default=1.0
+        ),
+        "scale": Field(
+            Number(0.001, 1000, is_whole=False),
+            "how many times as many arrivals, on the same curve",
+            default=1.0,
         ),
         "from": Field(
             DURATION, "where the replay begins, since the recording's first arrival", default=0.0
@@ -43,8 +51,19 @@ def recorded_stage(entry: Entry) -> Stage:
         )
     model = read_traffic(entry["file"])
     _refuse_idle_patterns(entry, model)
-    recorded = _window(entry, model).recorded(speed=entry["speed"], operations=entry["map"])
-    last_s = max(arrivals.times_s[-1] for arrivals in recorded)
+    window = _window(entry, model)
+    _refuse_too_many(entry, window)
+    recorded = window.recorded(
+        speed=entry["speed"],
+        scale=entry["scale"],
+        operations=entry["map"],
+        end_s=math.inf if entry["until"] is None else entry["until"] - entry["from"],
+    )
+    if not any(arrivals.times_s for arrivals in recorded):
+        raise entry.at("scale").fail(
+            f"nobody is left of {window.rows} arrivals", remedy="raise the scale"
+        )
+    last_s = max(arrivals.times_s[-1] for arrivals in recorded if arrivals.times_s)
     return Stage(STAGE_NAME, 0.0, _at_least_a_moment(last_s + entry["tail"]), recorded=recorded)
 
 
@@ -70,6 +89,15 @@ def _window(entry: Entry, model: TrafficModel) -> TrafficModel:
             f"nobody came in this window of a recording of {whole}", remedy="take another"
         )
     return window
+
+
+def _refuse_too_many(entry: Entry, window: TrafficModel) -> None:
+    number = window.rows * entry["scale"]
+    if number > MOST_ARRIVALS:
+        raise entry.at("scale").fail(
+            f"{number:,.0f} arrivals are more than {MOST_ARRIVALS:,}",
+            remedy="lower the scale, or play a part of it with `from` and `until`",
+        )
 
 
 def _at_least_a_moment(duration_s: float) -> float:

@@ -24,6 +24,7 @@ def suspicions(scenario: Scenario) -> Iterator[str]:
     for gate in scenario.gates:
         if gate.stage and not has_arrivals(stages[gate.stage]):
             yield f"the gate `{gate.text}` is on a stage without arrivals: it cannot be judged"
+    yield from lost_journeys(scenario)
     yield from _never_failing(scenario.gates)
     peak_per_s = max(map(peak_of, scenario.stages))
     if scenario.limits.in_flight < peak_per_s:
@@ -31,6 +32,17 @@ def suspicions(scenario: Scenario) -> Iterator[str]:
             f"limits.in_flight is {scenario.limits.in_flight}, and {peak_per_s:g} arrive in the busiest second: "
             "answers that take a second would keep arrivals from being sent"
         )
+
+
+def lost_journeys(scenario: Scenario) -> Iterator[str]:
+    """Recorded journeys of which `traffic.scale` leaves nothing."""
+    for stage in scenario.stages:
+        for recording in stage.recorded:
+            if not recording.times_s:
+                yield (
+                    f"the journey `{recording.journey}` is recorded, and traffic.scale leaves none of its arrivals: "
+                    "nobody plays it"
+                )
 
 
 def suspicions_of_plan(plan: FaultPlan, scenario: Scenario) -> Iterator[str]:
