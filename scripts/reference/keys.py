@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flashdrill.plan.arrivals import Counts, Times
 from flashdrill.plan.conditions import ConditionText
 from flashdrill.plan.fault_kinds import FaultEntry, TargetNames
 from flashdrill.plan.gates import GateText
@@ -30,7 +31,7 @@ from flashdrill.plan.statuses import Statuses
 from flashdrill.plan.steady_state import Conditions, SteadyStateShape
 from flashdrill.plan.steps import Span, StepShape
 from flashdrill.plan.table import Table
-from flashdrill.plan.traffic import Moment, Offsets
+from flashdrill.plan.traffic import Moment
 from flashdrill.plan.world import UsersShape
 from flashdrill.plan.written import Written
 from flashdrill.report.tables import table
@@ -153,7 +154,8 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
     StepShape: "name of a request, or [pause](#a-pause)",
     Span: f"[duration]({VALUES}), or two with `..` between them",
     Written: "text, number or flag",
-    Offsets: "list of whole numbers that ascend",
+    Times: "list of whole numbers that ascend",
+    Counts: "list of whole numbers",
     Moment: "UTC time",
 }
 """Every shape that the parser knows; one that is missing here is an error."""

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -149,7 +150,7 @@ async def test_a_recording_comes_at_its_own_times_to_the_nanosecond(tmp_path: Pa
         rows=len(offsets_ms),
         first_at="2026-01-01T00:00:00Z",
         duration_s=max(offsets_ms) / 1000,
-        offsets_ms={"GET /": tuple(sorted(offsets_ms))},
+        offsets_ms={"GET /": array("q", sorted(offsets_ms))},
         operations={"GET /": "order"},
     )
     stage = Stage("recorded", 0, 1.0, recorded=model.recorded(speed=50))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ def test_one_arrival_per_row(tmp_path: Path) -> None:
     assert model.rows == 4
     assert model.first_at == "2018-07-23T20:09:18.104Z"
     assert model.duration_s == 1.5
-    assert model.offsets_ms == {"FetchParty": (50, 50, 1500), "AddOrder": (0,)}
+    assert model.offsets_ms == {
+        "FetchParty": array("q", [50, 50, 1500]),
+        "AddOrder": array("q", [0]),
+    }
     assert model.operations == {"FetchParty": "browse", "AddOrder": "order"}
     assert "4 arrivals over 1.5 s" in model.describe()
     assert "browse: 3, order: 1" in model.describe()
@@ -47,7 +51,7 @@ def test_columns_are_found_by_name_whatever_their_order(tmp_path: Path) -> None:
     for separator in ",;\t|":
         text = separator.join(["label", "x", "timeStamp"]) + f"\r\na{separator}1{separator}{T0}\r\n"
         assert import_jtl(jtl(tmp_path, b"\xef\xbb\xbf" + text.encode()), []).offsets_ms == {
-            "a": (0,)
+            "a": array("q", [0])
         }
 
 

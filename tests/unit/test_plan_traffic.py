@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ MODEL = TrafficModel(
     rows=5,
     first_at="2018-07-23T20:09:18.104Z",
     duration_s=2.0,
-    offsets_ms={"FetchA": (0, 1000), "FetchB": (500, 2000), "Pay": (500,)},
+    offsets_ms={
+        "FetchA": array("q", [0, 1000]),
+        "FetchB": array("q", [500, 2000]),
+        "Pay": array("q", [500]),
+    },
     operations={"Fetch*": "browse", "Pay": "order"},
     skipped={"empty lines": 1},
 )

@@ -34,7 +34,7 @@ KINDS: dict[str, type[Fault]] = {**catalogue(), **load_own(ROOT / "chaos" / "fau
 TABLES = {
     **scenario.SECTIONS,
     **requests.SECTIONS,
-    "a traffic model": traffic.KEYS,
+    **traffic.SECTIONS,
     "plan": Keys(plan_table({}), plan.PLAN_EXAMPLES),
     "fault": Keys(Table("a fault", COMMON), plan.COMMON_EXAMPLES),
 }

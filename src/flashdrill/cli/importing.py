@@ -16,6 +16,31 @@ def import_traffic() -> None:
     """Turn recorded traffic into a traffic model (traffic.yaml)."""
 
 
+def _step(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Seconds, above zero."""
+    from flashdrill.plan.quantities import parse_duration  # noqa: PLC0415  (a quick --help)
+
+    if text is None:
+        return None
+    try:
+        step_s = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if not step_s:
+        raise click.BadParameter("a step takes longer than nothing")
+    return step_s
+
+
+def _share(_: click.Context, __: click.Parameter, text: str) -> float:
+    """From 0 to 1."""
+    from flashdrill.plan.quantities import parse_share  # noqa: PLC0415
+
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 _source = click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
 _output = click.option(
     "-o",
@@ -23,6 +48,20 @@ _output = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     help="The traffic model to write.",
+)
+_curve = click.option(
+    "--curve",
+    callback=_step,
+    metavar="STEP",
+    help="Keep how many came in each step, such as 1s, in the place of their times: to be edited.",
+)
+_tolerate = click.option(
+    "--tolerate",
+    callback=_share,
+    metavar="SHARE",
+    default="0%",
+    show_default=True,
+    help="The share of the lines that may be damaged; they are counted and left out.",
 )
 _mapping = click.option(
     "--map",
@@ -44,11 +83,12 @@ Examples:
 @_source
 @_output
 @_mapping
-def jtl(source: Path, output: Path, mapping: tuple[str, ...]) -> int:
+@_curve
+def jtl(source: Path, output: Path, mapping: tuple[str, ...], curve: float | None) -> int:
     """Import a JMeter result file (CSV)."""
     from flashdrill.load.importing.jtl import import_jtl  # noqa: PLC0415  (a quick --help)
 
-    return _write(import_jtl(source, mapping), output)
+    return _write(import_jtl(source, mapping), output, curve)
 
 
 @import_traffic.command(
@@ -63,6 +103,7 @@ Examples:
 @_source
 @_output
 @_mapping
+@_curve
 @click.option(
     "--depth",
     type=click.IntRange(0, 8),
@@ -70,16 +111,21 @@ Examples:
     show_default=True,
     help="How many parts of a path make up a label: with 2, /orders/17/lines becomes /orders/*.",
 )
-def access_log(source: Path, output: Path, mapping: tuple[str, ...], depth: int) -> int:
+def access_log(
+    source: Path, output: Path, mapping: tuple[str, ...], curve: float | None, depth: int
+) -> int:
     """Import a web server's access log: common, combined, nginx's or JSON lines, also gzipped."""
     from flashdrill.load.importing.access_log import import_access_log  # noqa: PLC0415
 
-    return _write(import_access_log(source, mapping, depth=depth), output)
+    return _write(import_access_log(source, mapping, depth=depth), output, curve)
 
 
-def _write(model: TrafficModel, output: Path) -> int:
+def _write(model: TrafficModel, output: Path, curve_step_s: float | None) -> int:
+    from flashdrill.plan.arrivals import on_a_curve  # noqa: PLC0415
     from flashdrill.plan.traffic import write_traffic  # noqa: PLC0415
 
+    if curve_step_s:
+        model = on_a_curve(model, curve_step_s)
     write_traffic(model, output)
     click.echo(model.describe())
     click.echo(f"wrote {output}; edit its `operations` to map labels to other journeys")

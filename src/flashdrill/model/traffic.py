@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from flashdrill.model.scale import scaled
 from flashdrill.model.scenario import RecordedArrivals
@@ -15,21 +17,58 @@ from flashdrill.model.scenario import RecordedArrivals
 FORMAT = "flashdrill-traffic/1"
 
 
+Offsets: TypeAlias = "array[int] | array[float]"  # not subscriptable before 3.12
+"""Milliseconds since the first arrival, ascending: whole ones ("q") of a recording, any ("d") of a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Visits to a service: how many had how many requests, and the median pause between two requests of one.
+
+    `median_pause_s` is known to 1 %, and None when no visit had two requests.
+    """
+
+    lengths: Mapping[int, int]
+    median_pause_s: float | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self.lengths.values())
+
+    def length(self, share: float) -> int:
+        """The nearest-rank percentile of the requests of a visit."""
+        rank = max(1, math.ceil(share * self.count))
+        for requests, number in sorted(self.lengths.items()):
+            rank -= number
+            if rank <= 0:
+                return requests
+        raise ValueError("no visits")
+
+
 @dataclass(frozen=True, slots=True)
 class TrafficModel:
-    """One arrival for each row of a recording, at its recorded time.
+    """One arrival for each row of a recording, at its recorded time; or those of a curve, spread over its steps.
 
-    `offsets_ms` are milliseconds since the first arrival, ascending, by label; `operations` says which
-    journey of the crowd each label becomes; `skipped` counts lines that were no arrivals, by reason.
+    `offsets_ms` are the arrivals by label; `operations` says which journey of the crowd each label becomes;
+    `skipped` counts lines that were no arrivals, by reason. `curve_step_s` is a curve's step, and 0 of recorded times.
     """
 
     source: str
     rows: int
     first_at: str  # UTC, ISO 8601
     duration_s: float
-    offsets_ms: Mapping[str, tuple[int, ...]]
+    offsets_ms: Mapping[str, Offsets]
     operations: Mapping[str, str]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    curve_step_s: float = 0.0
+
+    @property
+    def mix(self) -> dict[str, int]:
+        """How many arrivals each label has, the most frequent first."""
+        counts = Counter({label: len(offsets) for label, offsets in self.offsets_ms.items()})
+        return dict(counts.most_common())
 
     def recorded(
         self,
@@ -44,7 +83,7 @@ class TrafficModel:
         `operations` go before the model's own. A journey of which the scale leaves nothing has no times. None that
         the scale adds comes after `end_s` of the recording. Raises KeyError for a label that becomes nothing.
         """
-        by_journey: dict[str, list[tuple[int, ...]]] = {}
+        by_journey: dict[str, list[Offsets]] = {}
         for label, offsets in self.offsets_ms.items():
             journey = journey_of(label, operations or {}) or journey_of(label, self.operations)
             if journey is None:
@@ -69,7 +108,9 @@ class TrafficModel:
         start_ms = round(start_s * 1000)
         end_ms = math.inf if end_s is None else round(end_s * 1000)
         kept = {
-            label: tuple(ms - start_ms for ms in offsets if start_ms <= ms < end_ms)
+            label: array(
+                offsets.typecode, (ms - start_ms for ms in offsets if start_ms <= ms < end_ms)
+            )
             for label, offsets in self.offsets_ms.items()
         }
         kept = {label: offsets for label, offsets in kept.items() if offsets}
@@ -92,11 +133,10 @@ class TrafficModel:
             f"({rate:.1f} a second), from {self.first_at}"
         ]
         lines += [f"  skipped: {count} {reason}" for reason, count in self.skipped.items()]
-        by_count = sorted(self.offsets_ms.items(), key=lambda item: -len(item[1]))
-        width = max((len(label) for label, _ in by_count), default=0)
-        for label, offsets in by_count:
+        width = max(map(len, self.offsets_ms), default=0)
+        for label, count in self.mix.items():
             journey = journey_of(label, self.operations) or "nothing"
-            lines.append(f"  {label:<{width}}  {len(offsets):>7}  -> {journey}")
+            lines.append(f"  {label:<{width}}  {count:>7}  -> {journey}")
         lines.append("  " + ", ".join(f"{name}: {n}" for name, n in self.journeys().items()))
         return "\n".join(lines)
 

@@ -14,6 +14,7 @@ NUMBER = r"[0-9]{1,12}(\.[0-9]{1,12})?"
 DURATION_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 DURATION_EXAMPLES = "800ms, 30s, 2m or 1.5h"
 LONGEST_S = 7 * 24 * 3600.0
+LONGEST_RECORDING_S = 366 * 24 * 3600.0
 
 SIGNED_EXAMPLES = "-30s, 30s or +1.5h"
 
@@ -42,10 +43,18 @@ _BARE = re.compile(rf"{NUMBER}")
 
 def parse_duration(text: str) -> float:
     """Seconds."""
-    number, unit = _split("duration", text, "", DURATION_EXAMPLES)
-    seconds = float(number * DURATION_UNITS[unit])
+    seconds = parse_recorded_duration(text)
     if seconds > LONGEST_S:
         raise ValueError(f"{text!r} is longer than seven days")
+    return seconds
+
+
+def parse_recorded_duration(text: str) -> float:
+    """Seconds of a recording, up to a year."""
+    number, unit = _split("duration", text, "", DURATION_EXAMPLES)
+    seconds = float(number * DURATION_UNITS[unit])
+    if seconds > LONGEST_RECORDING_S:
+        raise ValueError(f"{text!r} is longer than a year")
     return seconds
 
 

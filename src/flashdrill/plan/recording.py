@@ -8,7 +8,7 @@ from flashdrill.errors import ConfigError
 from flashdrill.model.scenario import Stage
 from flashdrill.model.traffic import TrafficModel, journey_of
 from flashdrill.plan.quantities import format_duration
-from flashdrill.plan.shapes import DURATION, NAME, FilePath, Mapped, Number, Text
+from flashdrill.plan.shapes import DURATION, NAME, RECORDED, FilePath, Mapped, Number, Text
 from flashdrill.plan.table import Entry, Field, Table
 from flashdrill.plan.traffic import read_traffic
 
@@ -29,9 +29,9 @@ TRAFFIC_USE = Table(
             default=1.0,
         ),
         "from": Field(
-            DURATION, "where the replay begins, since the recording's first arrival", default=0.0
+            RECORDED, "where the replay begins, since the recording's first arrival", default=0.0
         ),
-        "until": Field(DURATION, "where it ends, also since then; without it, with the recording"),
+        "until": Field(RECORDED, "where it ends, also since then; without it, with the recording"),
         "map": Field(
             Mapped(Text(NAME, "the name of a journey")),
             "label, or pattern such as 'Fetch*': its journey; goes before the file's own",

@@ -139,6 +139,7 @@ def _written(what: str) -> Mapping[str, Any]:
 
 
 DURATION = Quantity("duration", quantities.parse_duration, (_written("duration"),))
+RECORDED = Quantity("duration", quantities.parse_recorded_duration, (_written("duration"),))
 SIGNED_DURATION = Quantity(
     "duration", quantities.parse_signed_duration, (_written("signed_duration"),)
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ def model_of(
         first_at=_utc(first),
         duration_s=(last - first) / 1000,
         offsets_ms={
-            label: tuple(sorted(time - first for time in times))
+            label: array("q", sorted(time - first for time in times))
             for label, times in times_ms.items()
         },
         operations=choose(times_ms, mapping),

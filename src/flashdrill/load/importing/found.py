@@ -1,0 +1,216 @@
+"""What an importer finds in a recording, line by line, in memory of 8 bytes an arrival; and the traffic model of it.
+
+A line is one of three things: an arrival; one that was never meant to be an arrival, such as an empty line, which is
+skipped; or one that should have been an arrival and cannot be used, which is damaged. Damaged lines refuse the file,
+unless they are no larger share of it than was asked to be tolerated: a load is never smaller without a word.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.importing.labels import choose
+from flashdrill.load.importing.visits import Visits
+from flashdrill.model.traffic import TrafficModel
+
+SHOWN_LINES = 3
+EARLIEST_MS = 946_684_800_000  # 2000-01-01
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+LONGEST_MS = 366 * 24 * 3600 * 1000
+MOST_LABELS = 100_000
+"""Beyond that the file is refused at once: its labels are made of ids."""
+MOST_TARGETS = 100
+"""Different targets of one label that are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request that a label asked for most often. `others` is how many different ones there were besides."""
+
+    method: str
+    target: str
+    others: int
+
+
+class Found:
+    """Arrivals by label, visits, and the lines of no use. Arrivals may come in any order."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._times_ms: dict[str, array[int]] = {}
+        self._skipped: Counter[str] = Counter()
+        self._damaged: Counter[str] = Counter()
+        self._first_damaged: list[tuple[int, str]] = []
+        self._visits = Visits()
+        self._targets: dict[str, Counter[tuple[str, str]]] = {}
+        self._lines = 0
+
+    @property
+    def arrivals(self) -> int:
+        """How many there are so far."""
+        return sum(map(len, self._times_ms.values()))
+
+    @property
+    def damaged(self) -> int:
+        """How many lines could not be used so far."""
+        return self._damaged.total()
+
+    @property
+    def skipped(self) -> int:
+        """How many lines were never meant to be arrivals."""
+        return self._skipped.total()
+
+    @property
+    def first_damaged(self) -> tuple[tuple[int, str], ...]:
+        """The first few damaged lines with their problems."""
+        return tuple(self._first_damaged)
+
+    def arrival(self, label: str, at_ms: int, session: str | None = None) -> None:
+        """One request, at milliseconds since 1970. `session` tells one visitor from the others; it is not kept.
+
+        Raises ConfigError for a label too many.
+        """
+        times = self._times_ms.get(label)
+        if times is None:
+            times = self._new(label)
+        times.append(at_ms)
+        if session is not None:
+            self._visits.take(session, at_ms)
+
+    def asked(self, label: str, method: str, target: str) -> None:
+        """What a request of this label asked for, where the source knows."""
+        targets = self._targets.setdefault(label, Counter())
+        if len(targets) < MOST_TARGETS or (method, target) in targets:
+            targets[method, target] += 1
+
+    def requests(self) -> dict[str, Asked]:
+        """What each label asked for most often, where the source knows."""
+        found = {}
+        for label, targets in self._targets.items():
+            method, target = targets.most_common(1)[0][0]
+            found[label] = Asked(method, target, len(targets) - 1)
+        return found
+
+    def skip(self, reason: str) -> None:
+        """A line that was never meant to be an arrival; `reason` is a plural, such as `empty lines`."""
+        self._skipped[reason] += 1
+
+    def damage(self, line: int, problem: str) -> None:
+        """A line that cannot be used. Lines are counted by what is before the first colon of `problem`."""
+        self._damaged[problem.partition(":")[0]] += 1
+        if len(self._first_damaged) < SHOWN_LINES:
+            self._first_damaged.append((line, problem))
+
+    def count(self, line: int) -> None:
+        """The number of the last line that was read."""
+        self._lines = line
+
+    def model(
+        self,
+        mapping: Sequence[str] = (),
+        *,
+        tolerance: float = 0.0,
+        most_labels: int = MOST_LABELS,
+        fewer_labels: str = "",
+        remedy: str = "",
+    ) -> TrafficModel:
+        """The traffic model; `mapping` has items such as `Fetch*=browse`.
+
+        `fewer_labels` and `remedy` are what to do about too many labels and about damage. Raises ConfigError for a
+        file that is empty or has no arrivals, for more damage than the `tolerance` share of its lines, and for a
+        mapping that fits nothing.
+        """
+        self._check(tolerance, remedy)
+        if len(self._times_ms) > most_labels:
+            raise ConfigError(
+                f"{len(self._times_ms)} different labels are more than {most_labels}",
+                path=self._path,
+                remedy=fewer_labels,
+            )
+        first_ms = min(map(min, self._times_ms.values()))
+        last_ms = max(map(max, self._times_ms.values()))
+        if last_ms - first_ms > LONGEST_MS:
+            raise ConfigError(
+                f"the arrivals are over a year apart: from {_utc(first_ms)} to {_utc(last_ms)}",
+                path=self._path,
+                remedy="cut the file, or repair what has a wrong time",
+            )
+        return TrafficModel(
+            source=self._path.name,
+            rows=self.arrivals,
+            first_at=_utc(first_ms),
+            duration_s=(last_ms - first_ms) / 1000,
+            offsets_ms={label: _since(first_ms, times) for label, times in self._times_ms.items()},
+            operations=choose(self._times_ms, mapping),
+            skipped={**self._skipped, **self._damaged},
+            sessions=self._visits.sessions(),
+        )
+
+    def _new(self, label: str) -> array[int]:
+        if len(self._times_ms) >= MOST_LABELS:
+            raise ConfigError(f"over {MOST_LABELS} different labels", path=self._path)
+        times = self._times_ms[label] = array("q")
+        return times
+
+    def _check(self, tolerance: float, remedy: str) -> None:
+        if not self._lines:
+            raise ConfigError("the file is empty", path=self._path)
+        if self.damaged and (not self._times_ms or self.damaged > tolerance * self._lines):
+            raise self._too_much_damage(tolerance, remedy)
+        if not self._times_ms:
+            reasons = _counts(self._skipped)
+            raise ConfigError(
+                f"no arrivals{f': {reasons}' if reasons else ''}", path=self._path, line=self._lines
+            )
+
+    def _too_much_damage(self, tolerance: float, remedy: str) -> ConfigError:
+        (line, problem), *others = self._first_damaged
+        several = (
+            f" ({self.damaged} of {self._lines} lines cannot be used"
+            + "".join(f"; line {number}: {what}" for number, what in others)
+            + (", …)" if self.damaged > 1 + len(others) else ")")
+        )
+        accept = f"repair what is damaged, or accept the loss: --tolerate {self._share()}"
+        if not self._times_ms:
+            accept = "is it a file of this kind?"
+        return ConfigError(
+            f"{problem}{several if self.damaged > 1 else ''}",
+            path=self._path,
+            line=line,
+            remedy="; ".join(filter(None, (remedy, accept))),
+        )
+
+    def _share(self) -> str:
+        """The damaged share of the lines, rounded up to what --tolerate takes."""
+        thousandths = -(-self.damaged * 1000 // self._lines)
+        return f"{thousandths / 10:g}%"
+
+
+def no_such_file(path: Path, error: OSError) -> ConfigError:
+    """What is said of a file that cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return ConfigError("no such file", path=path, remedy="check the path")
+    return ConfigError(f"cannot be read: {error.strerror}", path=path)
+
+
+def _since(first_ms: int, times_ms: array[int]) -> array[int]:
+    import numpy as np  # noqa: PLC0415  (slow to import, and not needed by every command)
+
+    times = np.frombuffer(times_ms, dtype=np.int64) - first_ms
+    times.sort()
+    return array("q", times.tobytes())
+
+
+def _counts(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+
+
+def _utc(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
