@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ from flashdrill.model.result import ClosedLoop, RunResult
 from flashdrill.report.closed_loop import closed_loop
 from flashdrill.report.html import render
 from flashdrill.report.markdown import lines
+from tests.tutorial import Command, mismatch, steps_of
 from tests.unit.analysis_history import operation, steady, table, valid
 from tests.unit.test_outcome import in_a_log
 from tests.unit.test_report import TEMPLATES, sample
+
+ROOT = Path(__file__).parents[2]
 
 
 def stalled(from_s: float = 4.0, to_s: float = 6.0, run_s: float = 10.0) -> list[Op]:
@@ -94,16 +98,15 @@ def reported(*parts: list[Op]) -> RunResult:
 
 
 def test_every_report_says_what_plain_locust_would_have_shown() -> None:
-    wanted = (
-        "p99 of place_order in rush is 1.91 s, from when each was due. Plain Locust would have shown about 10 ms.",
-        "4 users would have kept this rate, and sent 803 of 1 000 operations, but not the 197",
-    )
+    figures = "p99 of place_order in rush is 1.91 s, from when each was due. Plain Locust would have shown about 10 ms."
+    reason = "4 users would have kept this rate, and sent 803 of 1 000 operations, but not the 197"
     result = reported(stalled())
     page, text, screen = render(result, TEMPLATES), "\n".join(lines(result)), in_a_log(result)
-    for words in wanted:
-        assert words in page
-        assert words in text
-        assert words in screen
+    for report in (page, text, screen):
+        assert figures in report
+    assert reason in page
+    assert reason in text
+    assert reason not in screen  # the last screen is short
 
 
 def test_no_report_says_it_of_a_smooth_run() -> None:
@@ -139,3 +142,18 @@ def test_users_of_plain_locust_beside_the_crowd_are_told_of_and_nobody_else() ->
 def test_the_page_says_when_later_steps_are_due() -> None:
     page = render(sample(), TEMPLATES)
     assert "is due at the end of the one before plus the time to think" in page
+
+
+def test_the_tutorial_allows_for_the_line_and_for_none() -> None:
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    first_run = next(
+        step for step in steps_of(page) if isinstance(step, Command) and len(step.expected) > 9
+    )
+    start = first_run.expected.index("bottleneck: …")
+    expected = first_run.expected[start : start + 3]
+    for result, lines_more in ((reported(steady(0, 10)), 0), (reported(stalled()), 1)):
+        screen = in_a_log(result).splitlines()
+        first = next(place for place, line in enumerate(screen) if line.startswith("bottleneck:"))
+        last = next(place for place, line in enumerate(screen) if line.startswith("report:"))
+        assert last - first == 1 + lines_more
+        assert not mismatch(expected, [*screen[first:last], "report:     …/report.html"])

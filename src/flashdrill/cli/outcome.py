@@ -26,7 +26,7 @@ from flashdrill.model.result import (
     RunResult,
 )
 from flashdrill.rehearsal.watcher import Finished
-from flashdrill.report.closed_loop import beside_the_crowd, closed_loop
+from flashdrill.report.closed_loop import beside_the_crowd, closed_loop_briefly
 from flashdrill.report.next_steps import next_steps
 from flashdrill.report.steady_state import moment, sentence, tone
 from flashdrill.report.wording import count, measured, printable, seconds
@@ -68,7 +68,7 @@ def _parts(finished: Finished, console: Console) -> Iterator[RenderableType]:
     yield _field("bottleneck", result.bottleneck.sentence, wraps=wraps)
     if (knee := result.capacity.knee) is not None:
         yield _field("knee", knee.sentence, wraps=wraps)
-    if words := closed_loop(result):
+    if words := closed_loop_briefly(result):
         yield _field("omission", words, wraps=wraps)
     if others := beside_the_crowd(result):
         yield _field("beside", others, wraps=wraps)

@@ -15,6 +15,11 @@ def closed_loop(result: RunResult) -> str:
     return f"{_said(worst)} {_why(worst)}{more}"
 
 
+def closed_loop_briefly(result: RunResult) -> str:
+    """Two sentences on that operation, without the reason; or empty."""
+    return _said(result.closed_loop[0]) if result.closed_loop else ""
+
+
 def beside_the_crowd(result: RunResult) -> str:
     """Who else loaded the service, and that no figure knows of it; empty when nobody did."""
     generator = result.load.get("generator") or {}
