@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.found import Found
 from flashdrill.load.importing.visits import GAP_MS, Visits
+from flashdrill.model.reading import Lines
 
 FILE = Path("some.log")
 T0 = 1_700_000_000_000
@@ -88,6 +89,26 @@ def test_too_many_labels_and_arrivals_too_far_apart_are_refused() -> None:
     made.arrival("GET /", 0)
     with pytest.raises(ConfigError, match="over a year apart: from 1970-01-01"):
         made.model()
+
+
+def test_what_was_read_and_the_first_lines_of_each_reason_are_kept() -> None:
+    made = Found(FILE)
+    made.read_as("CSV with ;", "GB18030")
+    made.arrival("GET /a", T0)
+    for line in range(2, 9):
+        made.count(line)
+        made.skip("empty lines")
+    made.skip("repeated headers", 10)
+    made.damage(11, "no time: soon")
+    made.count(11)
+    reading = made.model(tolerance=0.2).reading
+    assert reading is not None
+    assert (reading.form, reading.encoding, reading.lines) == ("CSV with ;", "GB18030", 11)
+    assert reading.skipped == {
+        "empty lines": Lines(7, [2, 3, 4]),
+        "repeated headers": Lines(1, [10]),
+    }
+    assert reading.damaged == {"no time": Lines(1, [11])}
 
 
 def test_the_most_frequent_request_of_a_label_is_kept() -> None:

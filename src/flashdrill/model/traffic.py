@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from flashdrill.model.reading import Reading
 from flashdrill.model.scale import scaled
 from flashdrill.model.scenario import RecordedArrivals
 
@@ -52,6 +53,7 @@ class TrafficModel:
 
     `offsets_ms` are the arrivals by label; `operations` says which journey of the crowd each label becomes;
     `skipped` counts lines that were no arrivals, by reason. `curve_step_s` is a curve's step, and 0 of recorded times.
+    `reading` is known right after an import only.
     """
 
     source: str
@@ -63,6 +65,7 @@ class TrafficModel:
     skipped: Mapping[str, int] = field(default_factory=dict)
     sessions: Sessions | None = None
     curve_step_s: float = 0.0
+    reading: Reading | None = field(default=None, compare=False)
 
     @property
     def mix(self) -> dict[str, int]:

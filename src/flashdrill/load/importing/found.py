@@ -17,6 +17,7 @@ from pathlib import Path
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.labels import choose
 from flashdrill.load.importing.visits import Visits
+from flashdrill.model.reading import Lines, Reading
 from flashdrill.model.traffic import TrafficModel
 
 SHOWN_LINES = 3
@@ -44,8 +45,9 @@ class Found:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._times_ms: dict[str, array[int]] = {}
-        self._skipped: Counter[str] = Counter()
-        self._damaged: Counter[str] = Counter()
+        self._skipped: dict[str, Lines] = {}
+        self._damaged: dict[str, Lines] = {}
+        self._form, self._encoding = "", ""
         self._first_damaged: list[tuple[int, str]] = []
         self._visits = Visits()
         self._targets: dict[str, Counter[tuple[str, str]]] = {}
@@ -59,12 +61,12 @@ class Found:
     @property
     def damaged(self) -> int:
         """How many lines could not be used so far."""
-        return self._damaged.total()
+        return _total(self._damaged)
 
     @property
     def skipped(self) -> int:
         """How many lines were never meant to be arrivals."""
-        return self._skipped.total()
+        return _total(self._skipped)
 
     @property
     def first_damaged(self) -> tuple[tuple[int, str], ...]:
@@ -97,13 +99,20 @@ class Found:
             found[label] = Asked(method, target, len(targets) - 1)
         return found
 
-    def skip(self, reason: str) -> None:
-        """A line that was never meant to be an arrival; `reason` is a plural, such as `empty lines`."""
-        self._skipped[reason] += 1
+    def read_as(self, form: str, encoding: str = "") -> None:
+        """What the file was taken for, such as `CSV with ;`, and the encoding of its text."""
+        self._form, self._encoding = form, encoding
+
+    def skip(self, reason: str, line: int | None = None) -> None:
+        """A line that was never meant to be an arrival; `reason` is a plural, such as `empty lines`.
+
+        Without its number it is the one that was counted last.
+        """
+        self._skipped.setdefault(reason, Lines()).take(self._lines if line is None else line)
 
     def damage(self, line: int, problem: str) -> None:
         """A line that cannot be used. Lines are counted by what is before the first colon of `problem`."""
-        self._damaged[problem.partition(":")[0]] += 1
+        self._damaged.setdefault(problem.partition(":")[0], Lines()).take(line)
         if len(self._first_damaged) < SHOWN_LINES:
             self._first_damaged.append((line, problem))
 
@@ -148,8 +157,9 @@ class Found:
             duration_s=(last_ms - first_ms) / 1000,
             offsets_ms={label: _since(first_ms, times) for label, times in self._times_ms.items()},
             operations=choose(self._times_ms, mapping),
-            skipped={**self._skipped, **self._damaged},
+            skipped=self._of_no_use(),
             sessions=self._visits.sessions(),
+            reading=Reading(self._form, self._encoding, self._lines, self._skipped, self._damaged),
         )
 
     def _new(self, label: str) -> array[int]:
@@ -157,6 +167,12 @@ class Found:
             raise ConfigError(f"over {MOST_LABELS} different labels", path=self._path)
         times = self._times_ms[label] = array("q")
         return times
+
+    def _of_no_use(self) -> dict[str, int]:
+        counts = Counter[str]()
+        for reason, lines in (*self._skipped.items(), *self._damaged.items()):
+            counts[reason] += lines.count
+        return dict(counts)
 
     def _check(self, tolerance: float, remedy: str) -> None:
         if not self._lines:
@@ -207,8 +223,12 @@ def _since(first_ms: int, times_ms: array[int]) -> array[int]:
     return array("q", times.tobytes())
 
 
-def _counts(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+def _total(reasons: Mapping[str, Lines]) -> int:
+    return sum(lines.count for lines in reasons.values())
+
+
+def _counts(reasons: Mapping[str, Lines]) -> str:
+    return ", ".join(f"{lines.count} {reason}" for reason, lines in reasons.items())
 
 
 def _utc(time_ms: int) -> str:
