@@ -43,8 +43,6 @@ def test_one_arrival_per_row(tmp_path: Path) -> None:
         "AddOrder": array("q", [0]),
     }
     assert model.operations == {"FetchParty": "browse", "AddOrder": "order"}
-    assert "4 arrivals over 1.5 s" in model.describe()
-    assert "browse: 3, order: 1" in model.describe()
 
 
 def test_columns_are_found_by_name_whatever_their_order(tmp_path: Path) -> None:

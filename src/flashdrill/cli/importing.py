@@ -41,12 +41,22 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
         raise click.BadParameter(str(error)) from error
 
 
-_source = click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+def _writable(ctx: click.Context, _: click.Parameter, output: Path) -> Path:
+    """A file that can be written in a moment, and is not the recording."""
+    if not output.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {output.parent}")
+    if output.exists() and ctx.params["source"].exists() and output.samefile(ctx.params["source"]):
+        raise click.BadParameter("that is the recording itself: choose another file")
+    return output
+
+
+_source = click.argument("source", type=click.Path(path_type=Path, dir_okay=False), is_eager=True)
 _output = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
+    callback=_writable,
     help="The traffic model to write.",
 )
 _curve = click.option(
@@ -54,6 +64,12 @@ _curve = click.option(
     callback=_step,
     metavar="STEP",
     help="Keep how many came in each step, such as 1s, in the place of their times: to be edited.",
+)
+_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print what was understood as one JSON object: `flashdrill schema import`.",
 )
 _tolerate = click.option(
     "--tolerate",
@@ -84,11 +100,14 @@ Examples:
 @_output
 @_mapping
 @_curve
-def jtl(source: Path, output: Path, mapping: tuple[str, ...], curve: float | None) -> int:
+@_json
+def jtl(
+    source: Path, output: Path, mapping: tuple[str, ...], curve: float | None, as_json: bool
+) -> int:
     """Import a JMeter result file (CSV)."""
     from flashdrill.load.importing.jtl import import_jtl  # noqa: PLC0415  (a quick --help)
 
-    return _write(import_jtl(source, mapping), output, curve)
+    return _write(import_jtl(source, mapping), output, curve, as_json=as_json)
 
 
 @import_traffic.command(
@@ -104,6 +123,7 @@ Examples:
 @_output
 @_mapping
 @_curve
+@_json
 @click.option(
     "--depth",
     type=click.IntRange(0, 8),
@@ -112,21 +132,27 @@ Examples:
     help="How many parts of a path make up a label: with 2, /orders/17/lines becomes /orders/*.",
 )
 def access_log(
-    source: Path, output: Path, mapping: tuple[str, ...], curve: float | None, depth: int
+    source: Path,
+    output: Path,
+    mapping: tuple[str, ...],
+    curve: float | None,
+    as_json: bool,
+    depth: int,
 ) -> int:
     """Import a web server's access log: common, combined, nginx's or JSON lines, also gzipped."""
     from flashdrill.load.importing.access_log import import_access_log  # noqa: PLC0415
 
-    return _write(import_access_log(source, mapping, depth=depth), output, curve)
+    return _write(import_access_log(source, mapping, depth=depth), output, curve, as_json=as_json)
 
 
-def _write(model: TrafficModel, output: Path, curve_step_s: float | None) -> int:
+def _write(model: TrafficModel, output: Path, curve_step_s: float | None, *, as_json: bool) -> int:
+    """Write the model, and say what it is."""
+    from flashdrill.cli.import_words import tell  # noqa: PLC0415
     from flashdrill.plan.arrivals import on_a_curve  # noqa: PLC0415
     from flashdrill.plan.traffic import write_traffic  # noqa: PLC0415
 
     if curve_step_s:
         model = on_a_curve(model, curve_step_s)
-    write_traffic(model, output)
-    click.echo(model.describe())
-    click.echo(f"wrote {output}; edit its `operations` to map labels to other journeys")
+    written = write_traffic(model, output)
+    tell(model, click.get_current_context().info_name or "", written, as_json=as_json)
     return 0

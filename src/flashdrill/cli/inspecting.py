@@ -16,7 +16,7 @@ from flashdrill.errors import EXIT_USAGE, ConfigError, StackError
 if TYPE_CHECKING:
     from flashdrill.model.scenario import Scenario
 
-KINDS = ("scenario", "plan", "traffic", "requests", "summary")
+KINDS = ("scenario", "plan", "traffic", "requests", "summary", "import")
 
 
 @click.command(
@@ -148,9 +148,11 @@ def schema(kind: str, output: Path | None) -> int:
 
     An editor that knows the schema of a scenario or a plan completes its keys and marks mistakes.
     """
+    from flashdrill.cli.imported import imported_schema  # noqa: PLC0415
     from flashdrill.plan.schema import schema_for  # noqa: PLC0415
     from flashdrill.report.summary import summary_schema  # noqa: PLC0415
 
-    document = summary_schema() if kind == "summary" else schema_for(kind)
+    of_output = {"summary": summary_schema, "import": imported_schema}
+    document = of_output[kind]() if kind in of_output else schema_for(kind)
     put(json.dumps(document, indent=2, ensure_ascii=False), output)
     return 0

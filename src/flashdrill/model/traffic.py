@@ -128,21 +128,6 @@ class TrafficModel:
             counts[journey_of(label, self.operations) or "nothing"] += len(offsets)
         return dict(counts.most_common())
 
-    def describe(self) -> str:
-        """What was imported and what each label became, for the terminal."""
-        rate = self.rows / self.duration_s if self.duration_s else float(self.rows)
-        lines = [
-            f"{self.source}: {self.rows} arrivals over {self.duration_s:g} s "
-            f"({rate:.1f} a second), from {self.first_at}"
-        ]
-        lines += [f"  skipped: {count} {reason}" for reason, count in self.skipped.items()]
-        width = max(map(len, self.offsets_ms), default=0)
-        for label, count in self.mix.items():
-            journey = journey_of(label, self.operations) or "nothing"
-            lines.append(f"  {label:<{width}}  {count:>7}  -> {journey}")
-        lines.append("  " + ", ".join(f"{name}: {n}" for name, n in self.journeys().items()))
-        return "\n".join(lines)
-
 
 def journey_of(label: str, mapping: Mapping[str, str]) -> str | None:
     """What a label becomes: its own entry, else the first pattern (`Fetch*`) that fits, else None."""

@@ -131,9 +131,12 @@ def _sessions(entry: Entry | None) -> Sessions | None:
     return Sessions(lengths, entry["pause"])
 
 
-def write_traffic(model: TrafficModel, path: Path) -> None:
-    """Write the file, whole or not at all, and many arrivals beside it. Raises ConfigError when that cannot be."""
-    document = {
+def write_traffic(model: TrafficModel, path: Path) -> tuple[Path, ...]:
+    """Write the file, whole or not at all, and many arrivals beside it; the files that there are then.
+
+    Raises ConfigError when that cannot be.
+    """
+    document: dict[str, Any] = {
         "format": FORMAT,
         "source": model.source,
         "rows": model.rows,
@@ -157,6 +160,8 @@ def write_traffic(model: TrafficModel, path: Path) -> None:
         raise ConfigError(f"cannot be written: {error.strerror}", path=path) from error
     finally:
         half.unlink(missing_ok=True)
+    beside = document.get("arrivals_file")
+    return (path, path.with_name(beside)) if beside else (path,)
 
 
 def _written_sessions(sessions: Sessions | None) -> dict[str, Any]:

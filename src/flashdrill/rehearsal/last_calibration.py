@@ -44,17 +44,17 @@ def last(state: Path) -> LastCalibration | None:
 def doubt(scenario: Scenario, known: LastCalibration | None) -> str:
     """Why this machine will hardly be able to send the scenario's peak; empty: nothing is known against it."""
     peak_per_s = max(map(peak_of, scenario.stages), default=0.0)
+    return doubt_of(peak_per_s, scenario.limits.workers, known)
+
+
+def doubt_of(peak_per_s: float, workers: int, known: LastCalibration | None) -> str:
+    """The same of any peak, sent by so many load processes."""
     if known is None or not known.found.operations_per_s:
         return ""
-    each_per_s = known.found.operations_per_s / known.found.workers
-    most_per_s = each_per_s * scenario.limits.workers
+    most_per_s = known.found.operations_per_s / known.found.workers * workers
     if peak_per_s <= most_per_s:
         return ""
-    who = (
-        "one load process"
-        if scenario.limits.workers == 1
-        else f"{scenario.limits.workers} load processes"
-    )
+    who = "one load process" if workers == 1 else f"{workers} load processes"
     return (
         f"its peak of {peak_per_s:,.0f} arrivals a second is beyond the {most_per_s:,.0f} operations a second that "
         f"{who} can send at most, as calibrated on this machine ({known.at}): the run would be inconclusive"

@@ -27,6 +27,14 @@ def seconds(value: float | None) -> str:
     return f"{value * 1000:.0f} ms" if size >= 0.01 else f"{value * 1000:.1f} ms"
 
 
+def span(seconds: int) -> str:
+    """Whole seconds as a duration that a scenario takes: `90s`, `15m`, `6h`."""
+    for unit_s, unit in ((3600, "h"), (60, "m")):
+        if seconds and not seconds % unit_s:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
 def share(value: float | None) -> str:
     """A share as a percentage; one that is not quite none, or not quite all, does not look like it."""
     if value is None or not isfinite(value):
