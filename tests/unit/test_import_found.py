@@ -111,6 +111,17 @@ def test_what_was_read_and_the_first_lines_of_each_reason_are_kept() -> None:
     assert reading.damaged == {"no time": Lines(1, [11])}
 
 
+def test_half_a_surrogate_pair_is_replaced_in_labels_and_in_the_name() -> None:
+    made = Found(Path("shop\udcff.log"))
+    for label in ("a\ud800", "a\ud800", "a\ufffd", "b"):
+        made.arrival(label, T0)
+        made.asked(label, "GET", "/a")
+    made.count(4)
+    assert made.model().mix == {"a\ufffd": 3, "b": 1}
+    assert made.model().source == "shop\ufffd.log"
+    assert made.requests().keys() == {"a\ufffd", "b"}
+
+
 def test_the_most_frequent_request_of_a_label_is_kept() -> None:
     made = Found(FILE)
     for target in ("/a?1", "/a", "/a", "/a?2"):

@@ -194,6 +194,31 @@ def test_a_peak_beyond_what_this_machine_sent_is_warned_of(
         assert said.err == ""
 
 
+def test_validate_sums_a_traffic_model_up_and_warns_of_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["import", "jtl", "lunch.jtl", "-o", "t.yaml"]) == 0
+    for most, warned in ((2.0, True), (3.0, False)):
+        keep(Path(".flashdrill"), Calibration(most, 90.0, 0.95, 150, 1.5))
+        capsys.readouterr()
+        assert invoke(["validate", "t.yaml"]) == 0
+        said = capsys.readouterr()
+        assert said.out == (
+            "t.yaml: a valid traffic model: 4 arrivals in 3.00 s, 3/s in the busiest second; browse 3, order 1\n"
+        )
+        assert ("t.yaml: warning: its peak of 3 arrivals" in said.err) == warned
+
+
+@pytest.mark.parametrize(("labels", "warned"), [(501, True), (500, False)])
+def test_labels_made_of_ids_are_warned_of(
+    here: Path, capsys: pytest.CaptureFixture[str], labels: int, warned: bool
+) -> None:
+    rows = "".join(f"1767240000000,GET /p/{n}\n" for n in range(labels))
+    (here / "ids.jtl").write_text("timeStamp,label\n" + rows)
+    assert invoke(["import", "jtl", "ids.jtl", "-o", "t.yaml"]) == 0
+    assert ("different labels: if there are ids in them" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize("is_plain", [True, False])
 def test_no_color_is_honoured(
     here: Path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,13 +12,14 @@ from rich.text import Text
 from flashdrill.cli.console import open_console
 from flashdrill.cli.imported import Imported, LabelRow, Unused, imported
 from flashdrill.cli.rate_plot import bars_for, columns_of, fitted, rate_plot, shown
-from flashdrill.model.rate_curve import RateCurve, busiest_labels, rate_curve
+from flashdrill.model.rate_curve import Busiest, RateCurve, busiest_labels, rate_curve
 from flashdrill.model.traffic import TrafficModel
 from flashdrill.rehearsal.journals import STATE
 from flashdrill.rehearsal.last_calibration import doubt_of, last
 from flashdrill.report.wording import count, seconds, share, span
 
 MOST_LABELS = 20
+MANY_LABELS = 500
 HEAD = 11
 JSON_COLUMNS = 100
 WIDEST = 120
@@ -34,12 +35,11 @@ def tell(model: TrafficModel, kind: str, written: Sequence[Path], *, as_json: bo
     names = map(shown, busiest_labels(model.offsets_ms))
     columns = JSON_COLUMNS if as_json else columns_of(width, list(names))
     curve = rate_curve(model.offsets_ms, columns)
-    doubt = doubt_of(curve.peak.arrivals, 1, last(STATE))
     found = imported(
         model,
         curve,
         kind=kind,
-        warnings=list(filter(None, [doubt])),
+        warnings=list(doubts(model, curve.peak)),
         output=list(map(str, written)),
     )
     if as_json:
@@ -51,6 +51,25 @@ def tell(model: TrafficModel, kind: str, written: Sequence[Path], *, as_json: bo
         console.print(line, soft_wrap=True)
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+def doubts(model: TrafficModel, peak: Busiest) -> Iterator[str]:
+    """What is allowed in a traffic model, and yet is likely to be a mistake or to fail."""
+    if len(model.offsets_ms) > MANY_LABELS:
+        yield (
+            f"{count(len(model.offsets_ms))} different labels: if there are ids in them, let the recording name alike "
+            "requests alike; --map 'GET /product*=browse' gives many labels one journey"
+        )
+    if words := doubt_of(peak.arrivals, 1, last(STATE)):
+        yield words
+
+
+def summed_up(model: TrafficModel, peak: Busiest) -> str:
+    """A traffic model in one line."""
+    return (
+        f"{count(model.rows)} arrivals in {_length(model.duration_s)}, {count(peak.arrivals)}/s in the busiest "
+        f"second; {_journeys(model.journeys())}"
+    )
 
 
 def words(found: Imported, curve: RateCurve, *, width: int, bars: str) -> Iterator[Line]:
@@ -128,8 +147,11 @@ def _labels(found: Imported, width: int) -> Iterator[Line]:
     if rest:
         number = sum(row.arrivals for row in rest)
         yield _fact("", f"and {len(rest)} more with {count(number)} arrivals: --json has them all")
-    parts = (f"{name} {count(number)}" for name, number in found.journeys.items())
-    yield _fact("journeys", ", ".join(parts))
+    yield _fact("journeys", _journeys(found.journeys))
+
+
+def _journeys(arrivals: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count(number)}" for name, number in arrivals.items())
 
 
 def _label(row: LabelRow, widest: int) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flashdrill.model.scenario import Scenario
 
 KINDS = ("scenario", "plan", "traffic", "requests", "summary", "import")
+NAMES = {"requests": "file of requests", "traffic": "traffic model"}
+"""What those kinds are called whose names would not do."""
 
 
 @click.command(
@@ -77,11 +79,13 @@ def _is_good(path: Path, *, is_asked: bool) -> bool:
             )
             return True
         kind = validate_file(path)
-        warnings = list(_examined(path)) if kind == "scenario" else []
+        more, warnings = "", list(_examined(path)) if kind == "scenario" else []
+        if kind == "traffic":
+            more, warnings = _looked_at(path)
     except ConfigError as error:
         click.echo(f"flashdrill: {error}", err=True)
         return False
-    click.echo(f"{path}: a valid {'file of requests' if kind == 'requests' else kind}")
+    click.echo(f"{path}: a valid {NAMES.get(kind, kind)}{more}")
     for warning in warnings:
         click.echo(f"{path}: warning: {warning}", err=True)
     return True
@@ -114,6 +118,17 @@ def _examined(path: Path) -> Iterator[str]:
     for plan in scenario.chaos:
         targets = {**own, **adoptable(plan, kinds)}
         yield from suspicions_of_plan(load_plan(plan, scenario, kinds, targets), scenario)
+
+
+def _looked_at(path: Path) -> tuple[str, list[str]]:
+    """What a traffic model has, in words, and what is suspicious about it."""
+    from flashdrill.cli.import_words import doubts, summed_up  # noqa: PLC0415
+    from flashdrill.model.rate_curve import rate_curve  # noqa: PLC0415
+    from flashdrill.plan.traffic import read_traffic  # noqa: PLC0415
+
+    model = read_traffic(path)
+    peak = rate_curve(model.offsets_ms, 1).peak
+    return f": {summed_up(model, peak)}", list(doubts(model, peak))
 
 
 def _settings(scenario: Scenario) -> Iterator[str]:

@@ -87,7 +87,9 @@ class Found:
 
     def asked(self, label: str, method: str, target: str) -> None:
         """What a request of this label asked for, where the source knows."""
-        targets = self._targets.setdefault(label, Counter())
+        targets = self._targets.get(label)
+        if targets is None:
+            targets = self._targets.setdefault(sound(label), Counter())
         if len(targets) < MOST_TARGETS or (method, target) in targets:
             targets[method, target] += 1
 
@@ -151,7 +153,7 @@ class Found:
                 remedy="cut the file, or repair what has a wrong time",
             )
         return TrafficModel(
-            source=self._path.name,
+            source=sound(self._path.name),
             rows=self.arrivals,
             first_at=_utc(first_ms),
             duration_s=(last_ms - first_ms) / 1000,
@@ -165,8 +167,7 @@ class Found:
     def _new(self, label: str) -> array[int]:
         if len(self._times_ms) >= MOST_LABELS:
             raise ConfigError(f"over {MOST_LABELS} different labels", path=self._path)
-        times = self._times_ms[label] = array("q")
-        return times
+        return self._times_ms.setdefault(sound(label), array("q"))
 
     def _of_no_use(self) -> dict[str, int]:
         counts = Counter[str]()
@@ -206,6 +207,11 @@ class Found:
         """The damaged share of the lines, rounded up to what --tolerate takes."""
         thousandths = -(-self.damaged * 1000 // self._lines)
         return f"{thousandths / 10:g}%"
+
+
+def sound(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can have and no file of text can."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def no_such_file(path: Path, error: OSError) -> ConfigError:
