@@ -87,6 +87,7 @@ def words(found: Imported, curve: RateCurve, *, width: int, bars: str) -> Iterat
     yield from _sessions(found)
     yield from _reasons("skipped", found.skipped, "")
     yield from _reasons("damaged", found.damaged, "yellow")
+    yield from (_fact("note", shown(note)) for note in found.notes)
     yield from _labels(found, width)
     yield "", ""
     for number, line in enumerate(rate_plot(curve, bars)):

@@ -59,7 +59,8 @@ class Imported(msgspec.Struct, frozen=True):
     """What `flashdrill import --json` prints; times are UTC, shares from 0 to 1.
 
     `form` and `encoding` are empty, and `lines` 0, where they are not known. `damaged` lines should have been arrivals,
-    `skipped` ones not. `curve_step_s` is 0 when every arrival keeps its own time.
+    `skipped` ones not. `notes` are sentences on what is odd in the file. `curve_step_s` is 0 when every arrival keeps its
+    own time.
     """
 
     source: str
@@ -79,6 +80,7 @@ class Imported(msgspec.Struct, frozen=True):
     damaged: list[Unused]
     plot: Columns
     curve_step_s: float
+    notes: list[str]
     warnings: list[str]
     output: list[str]
 
@@ -118,6 +120,7 @@ def imported(
             {label: list(v) for label, v in curve.labels.items()},
         ),
         curve_step_s=model.curve_step_s,
+        notes=list(reading.notes),
         warnings=list(warnings),
         output=list(output),
     )

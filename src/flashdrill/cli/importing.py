@@ -88,12 +88,39 @@ _mapping = click.option(
 )
 
 
+_separator = click.option(
+    "--separator",
+    metavar="CHARACTER",
+    default="",
+    help="What separates the columns; else it is found.",
+)
+_encoding = click.option(
+    "--encoding",
+    metavar="NAME",
+    default="",
+    help="Such as gb18030; else UTF-8, or what the file's mark says.",
+)
+_time_format = click.option(
+    "--time-format",
+    metavar="FORM",
+    default="",
+    help="unix, unix-ms, unix-us, iso, or such as '%d/%m/%Y %H:%M:%S'; else it is found.",
+)
+_time_zone = click.option(
+    "--time-zone",
+    metavar="ZONE",
+    default="",
+    help="Of times that name none, such as Europe/Berlin.",
+)
+
+
 @import_traffic.command(
     epilog="""
 \b
 Examples:
   flashdrill import jtl results.jtl -o traffic.yaml
   flashdrill import jtl results.jtl -o traffic.yaml --map 'Fetch*=browse' --map Order=buy
+  flashdrill import jtl results.jtl.gz -o traffic.yaml --tolerate 0.1% --curve 1s
 """
 )
 @_source
@@ -101,13 +128,64 @@ Examples:
 @_mapping
 @_curve
 @_json
+@_tolerate
+@_separator
+@_encoding
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    default="",
+    help="Of a file without a header: timeStamp,elapsed,label,…",
+)
+@_time_format
+@_time_zone
+@click.option(
+    "--transactions",
+    type=click.Choice(["skip", "only", "both"]),
+    default="skip",
+    show_default=True,
+    help="The rows of transaction controllers, which stand beside those of their samples.",
+)
+@click.option(
+    "--sub-results", is_flag=True, help="In XML: the innermost samples, not the outermost."
+)
 def jtl(
-    source: Path, output: Path, mapping: tuple[str, ...], curve: float | None, as_json: bool
+    source: Path,
+    output: Path,
+    mapping: tuple[str, ...],
+    curve: float | None,
+    as_json: bool,
+    tolerate: float,
+    separator: str,
+    encoding: str,
+    columns: str,
+    time_format: str,
+    time_zone: str,
+    transactions: str,
+    sub_results: bool,
 ) -> int:
-    """Import a JMeter result file (CSV)."""
-    from flashdrill.load.importing.jtl import import_jtl  # noqa: PLC0415  (a quick --help)
+    """Import a JMeter result file: CSV with any columns, or XML; also gzipped."""
+    from flashdrill.load.importing.jtl import JtlForm, Transactions, import_jtl  # noqa: PLC0415  (a quick --help)
 
-    return _write(import_jtl(source, mapping), output, curve, as_json=as_json)
+    form = JtlForm(
+        separator=_one_character(separator),
+        encoding=encoding,
+        columns=tuple(filter(None, columns.split(","))),
+        time_format=time_format,
+        time_zone=time_zone,
+        transactions=Transactions(transactions),
+        takes_sub_results=sub_results,
+    )
+    return _write(
+        import_jtl(source, mapping, tolerance=tolerate, form=form), output, curve, as_json=as_json
+    )
+
+
+def _one_character(text: str) -> str:
+    found = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(found) > 1 or found in {'"', "\n", "\r"}:
+        raise click.BadParameter("one character, such as ';', or tab", param_hint="--separator")
+    return found
 
 
 @import_traffic.command(

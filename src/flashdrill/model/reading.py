@@ -24,10 +24,14 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The form, such as `CSV with ;`, and the encoding, empty when unknown; lines of no use, by reason."""
+    """The form, such as `CSV with ;`, and the encoding, empty when unknown; lines of no use, by reason.
+
+    `notes` are sentences on what is odd in the file.
+    """
 
     form: str = ""
     encoding: str = ""
     lines: int = 0
     skipped: Mapping[str, Lines] = field(default_factory=dict)
     damaged: Mapping[str, Lines] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

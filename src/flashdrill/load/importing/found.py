@@ -20,12 +20,15 @@ from flashdrill.load.importing.visits import Visits
 from flashdrill.model.reading import Lines, Reading
 from flashdrill.model.traffic import TrafficModel
 
+EMPTY = "empty lines"
 SHOWN_LINES = 3
 EARLIEST_MS = 946_684_800_000  # 2000-01-01
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 LONGEST_MS = 366 * 24 * 3600 * 1000
 MOST_LABELS = 100_000
 """Beyond that the file is refused at once: its labels are made of ids."""
+HOPELESS = 10_000
+"""Damaged lines after which a file that has more of them than arrivals is not read on."""
 MOST_TARGETS = 100
 """Different targets of one label that are counted."""
 
@@ -40,10 +43,16 @@ class Asked:
 
 
 class Found:
-    """Arrivals by label, visits, and the lines of no use. Arrivals may come in any order."""
+    """Arrivals by label, visits, and the lines of no use. Arrivals may come in any order.
 
-    def __init__(self, path: Path) -> None:
+    `unit` is what one part of the recording is called, in the plural. `notes` are sentences on what is odd in the
+    file.
+    """
+
+    def __init__(self, path: Path, unit: str = "lines") -> None:
+        self.notes: list[str] = []
         self._path = path
+        self._unit = unit
         self._times_ms: dict[str, array[int]] = {}
         self._skipped: dict[str, Lines] = {}
         self._damaged: dict[str, Lines] = {}
@@ -67,6 +76,10 @@ class Found:
     def skipped(self) -> int:
         """How many lines were never meant to be arrivals."""
         return _total(self._skipped)
+
+    def has(self, reason: str) -> bool:
+        """Whether any line was skipped or damaged for this reason."""
+        return reason in self._skipped or reason in self._damaged
 
     @property
     def first_damaged(self) -> tuple[tuple[int, str], ...]:
@@ -113,10 +126,16 @@ class Found:
         self._skipped.setdefault(reason, Lines()).take(self._lines if line is None else line)
 
     def damage(self, line: int, problem: str) -> None:
-        """A line that cannot be used. Lines are counted by what is before the first colon of `problem`."""
+        """A line that cannot be used. Lines are counted by what is before the first colon of `problem`.
+
+        Raises ConfigError when there are so many that the file is something else.
+        """
         self._damaged.setdefault(problem.partition(":")[0], Lines()).take(line)
         if len(self._first_damaged) < SHOWN_LINES:
             self._first_damaged.append((line, problem))
+        if self.damaged >= HOPELESS and self.damaged > self.arrivals:
+            self._lines = max(self._lines, line)
+            raise self._too_much_damage("")
 
     def count(self, line: int) -> None:
         """The number of the last line that was read."""
@@ -161,7 +180,14 @@ class Found:
             operations=choose(self._times_ms, mapping),
             skipped=self._of_no_use(),
             sessions=self._visits.sessions(),
-            reading=Reading(self._form, self._encoding, self._lines, self._skipped, self._damaged),
+            reading=Reading(
+                self._form,
+                self._encoding,
+                self._lines,
+                self._skipped,
+                self._damaged,
+                tuple(self.notes),
+            ),
         )
 
     def _new(self, label: str) -> array[int]:
@@ -176,20 +202,23 @@ class Found:
         return dict(counts)
 
     def _check(self, tolerance: float, remedy: str) -> None:
-        if not self._lines:
+        if self._skipped.get(EMPTY, Lines()).count >= self._lines:
             raise ConfigError("the file is empty", path=self._path)
         if self.damaged and (not self._times_ms or self.damaged > tolerance * self._lines):
-            raise self._too_much_damage(tolerance, remedy)
+            raise self._too_much_damage(remedy)
         if not self._times_ms:
             reasons = _counts(self._skipped)
             raise ConfigError(
-                f"no arrivals{f': {reasons}' if reasons else ''}", path=self._path, line=self._lines
+                f"no arrivals{f': {reasons}' if reasons else ''}",
+                path=self._path,
+                line=self._lines,
+                remedy=remedy,
             )
 
-    def _too_much_damage(self, tolerance: float, remedy: str) -> ConfigError:
+    def _too_much_damage(self, remedy: str) -> ConfigError:
         (line, problem), *others = self._first_damaged
         several = (
-            f" ({self.damaged} of {self._lines} lines cannot be used"
+            f" ({self.damaged} of {self._lines} {self._unit} cannot be used"
             + "".join(f"; line {number}: {what}" for number, what in others)
             + (", …)" if self.damaged > 1 + len(others) else ")")
         )
@@ -205,7 +234,7 @@ class Found:
 
     def _share(self) -> str:
         """The damaged share of the lines, rounded up to what --tolerate takes."""
-        thousandths = -(-self.damaged * 1000 // self._lines)
+        thousandths = -(-self.damaged * 1000 // max(self._lines, self.damaged))
         return f"{thousandths / 10:g}%"
 
 

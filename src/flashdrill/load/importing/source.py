@@ -1,0 +1,90 @@
+"""A recording's bytes and lines: packed by gzip or not, in any encoding, never a line in memory that is too long."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.importing.found import no_such_file
+
+UTF_8 = "utf-8"
+LONGEST_LINE = 1 << 20
+"""Characters. The rest of a longer line is passed over, and what there is of it is marked."""
+CUT = "\ufffc"
+"""At the end of a line that was too long; the character stands for an object that is not text."""
+_UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
+_GZIP = b"\x1f\x8b"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, unpacked. Raises ConfigError for a file that cannot be read, or whose packing is damaged."""
+    try:
+        with path.open("rb") as probe:
+            is_packed = probe.read(2) == _GZIP
+        with gzip.open(path) if is_packed else path.open("rb") as file:
+            yield cast(BinaryIO, file)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ConfigError(
+            f"not a whole gzip file: {error}",
+            path=path,
+            remedy="nobody knows how much is missing; zcat gives you what is there",
+        ) from error
+    except OSError as error:
+        raise no_such_file(path, error) from error
+
+
+def encoding_of(file: BinaryIO, asked: str = "") -> str:
+    """The encoding that was asked for, else that of the byte order mark, else UTF-8. Raises LookupError."""
+    if asked:
+        return codecs.lookup(asked).name
+    start = io.BufferedReader.peek(file, 4) if isinstance(file, io.BufferedReader) else _peek(file)
+    return next((name for mark, name in _MARKS if start.startswith(mark)), UTF_8)
+
+
+@contextmanager
+def text_lines(file: BinaryIO, encoding: str) -> Iterator[Iterator[str]]:
+    """The lines with their ends. What is not of the encoding is in them as something that `is_decoded` knows."""
+    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+    text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    try:
+        yield _bounded(text)
+    finally:
+        text.detach()
+
+
+def is_decoded(text: str) -> bool:
+    """Whether all of it was of the encoding that it was read in."""
+    return text.isascii() or _UNDECODED.search(text) is None
+
+
+def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
+        if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
+            yield line
+        else:
+            yield _pass_over(line, text)
+
+
+def _pass_over(line: str, text: io.TextIOWrapper) -> str:
+    while len(rest := text.readline(LONGEST_LINE)) == LONGEST_LINE and not rest.endswith("\n"):
+        pass
+    return f"{line[:100]}{CUT}\n"
+
+
+def _peek(file: BinaryIO) -> bytes:
+    start = file.read(4)
+    file.seek(0)
+    return start
