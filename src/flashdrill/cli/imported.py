@@ -59,8 +59,8 @@ class Imported(msgspec.Struct, frozen=True):
     """What `flashdrill import --json` prints; times are UTC, shares from 0 to 1.
 
     `form` and `encoding` are empty, and `lines` 0, where they are not known. `damaged` lines should have been arrivals,
-    `skipped` ones not. `notes` are sentences on what is odd in the file. `curve_step_s` is 0 when every arrival keeps its
-    own time.
+    `skipped` ones not. `notes` are sentences on what is odd in the file. `curve_step_s` is 0 when every arrival keeps
+    its own time.
     """
 
     source: str
