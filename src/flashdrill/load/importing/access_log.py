@@ -22,6 +22,7 @@ from typing import Any
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.recording import model_of, no_such_file
+from flashdrill.load.importing.route import label_of
 from flashdrill.model.traffic import TrafficModel
 
 DEPTH = 1
@@ -38,7 +39,6 @@ _LINE = re.compile(
 _REQUEST = re.compile(rb"(?P<method>[A-Z]{1,20}) (?P<target>\S+)(?: HTTP/\d(?:\.\d)?)?")
 _REQUEST_TIME = re.compile(rb"(?:^|[ =])(\"?)(\d{1,6}\.\d{1,6})\1$")
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
-_VARIABLE = re.compile(r"\d+|[0-9a-fA-F-]{16,}|[^/]*\d{3,}[^/]*")
 
 _TIMES = ("time", "timestamp", "@timestamp", "time_iso8601", "ts", "msec", "time_local")
 _METHODS = ("method", "request_method", "verb")
@@ -167,7 +167,7 @@ def _entry(line: bytes, depth: int) -> Entry:
         raise UselessLineError("lines without a request")
     took = _REQUEST_TIME.search(found["rest"].strip())
     return Entry(
-        _label(request["method"].decode(), request["target"].decode("utf-8", "replace"), depth),
+        label_of(request["method"].decode(), request["target"].decode("utf-8", "replace"), depth),
         _clock(found["time"].decode("latin-1")),
         is_exact=False,
         took_s=float(took[2]) if took else 0.0,
@@ -189,7 +189,7 @@ def _from_json(line: bytes, depth: int) -> Entry:
         raise UselessLineError("lines without a request")
     at_s, is_exact = _moment(_first(document, _TIMES))
     took = document.get("request_time", 0.0)
-    return Entry(_label(str(method or "GET"), target, depth), at_s, is_exact, _seconds(took))
+    return Entry(label_of(str(method or "GET"), target, depth), at_s, is_exact, _seconds(took))
 
 
 def _first(document: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -228,13 +228,3 @@ def _seconds(value: Any) -> float:
         return min(max(float(value), 0.0), 86_400.0)
     except (TypeError, ValueError):
         return 0.0
-
-
-def _label(method: str, target: str, depth: int) -> str:
-    """Such as `GET /orders/*`: without the query, with what varies as `*`."""
-    path = target.partition("?")[0].partition("#")[0]
-    if "://" in path and not path.startswith("/"):
-        path = "/" + path.partition("://")[2].partition("/")[2]
-    parts = [part for part in path.split("/") if part]
-    kept = ["*" if _VARIABLE.fullmatch(part) else part for part in parts[:depth]]
-    return f"{method} /{'/'.join(kept)}"[:200]
