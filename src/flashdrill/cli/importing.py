@@ -181,6 +181,76 @@ def jtl(
     )
 
 
+@import_traffic.command(
+    name="csv",
+    epilog="""
+\b
+Examples:
+  flashdrill import csv requests.csv -o traffic.yaml --time at --label method,route --time-zone UTC
+  flashdrill import csv dashboard.csv -o traffic.yaml --count hits --period 1m --time-zone Europe/Berlin
+""",
+)
+@_source
+@_output
+@_mapping
+@_curve
+@_json
+@_tolerate
+@click.option("--time", metavar="COLUMN", default="", help="Of the times; else it is found.")
+@click.option(
+    "--label", "labels", metavar="COLUMN[,COLUMN]", default="", help="Of what was asked for."
+)
+@click.option(
+    "--session", metavar="COLUMN", default="", help="Of what tells one visitor from the others."
+)
+@click.option(
+    "--count", metavar="COLUMN", default="", help="Of how many requests a row stands for."
+)
+@click.option(
+    "--period",
+    callback=_step,
+    metavar="DURATION",
+    help="What a row with a count counts, from its time on.",
+)
+@_time_format
+@_time_zone
+@_separator
+@_encoding
+def csv_table(
+    source: Path,
+    output: Path,
+    mapping: tuple[str, ...],
+    curve: float | None,
+    as_json: bool,
+    tolerate: float,
+    time: str,
+    labels: str,
+    session: str,
+    count: str,
+    period: float | None,
+    time_format: str,
+    time_zone: str,
+    separator: str,
+    encoding: str,
+) -> int:
+    """Import any CSV file with a column of times: requests, or how many there were in each period."""
+    from flashdrill.load.importing.csv_table import CsvForm, import_csv  # noqa: PLC0415
+
+    form = CsvForm(
+        time=time,
+        labels=tuple(filter(None, labels.split(","))),
+        session=session,
+        count=count,
+        period_s=period or 0.0,
+        time_format=time_format,
+        time_zone=time_zone,
+        separator=_one_character(separator),
+        encoding=encoding,
+    )
+    model = import_csv(source, mapping, tolerance=tolerate, form=form)
+    return _write(model, output, curve, as_json=as_json)
+
+
 def _one_character(text: str) -> str:
     found = {"tab": "\t", "\\t": "\t"}.get(text, text)
     if len(found) > 1 or found in {'"', "\n", "\r"}:
