@@ -141,6 +141,15 @@ XML = (
 )
 
 
+@pytest.mark.parametrize("encoding", ["xTF-8", "gb18030"])
+def test_xml_in_an_encoding_that_its_parser_lacks(tmp_path: Path, encoding: str) -> None:
+    path = written(tmp_path, XML.replace(b"UTF-8", encoding.encode()))
+    with pytest.raises(ConfigError, match=r"results\.jtl:1: not read: .*encoding") as error:
+        read_jtl(path, JtlForm())
+    assert "--encoding gb18030" in str(error.value)
+    assert read_jtl(path, JtlForm(encoding="gb18030")).arrivals == 9
+
+
 def test_a_quote_that_is_never_closed_costs_its_own_line(tmp_path: Path) -> None:
     lines = [f"{T0 + n},a{n % 2},ok\n" for n in range(5000)]
     lines[100] = f'{T0},a0,"never closed\n'

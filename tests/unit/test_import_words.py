@@ -128,7 +128,7 @@ def test_what_was_understood_is_said() -> None:
         "  arrivals   200 in 9.95 s",
         "             from 2026-01-01T04:00:00.000Z to 2026-01-01T04:00:09.950Z (UTC)",
         "  rate       20.1/s on average, 20/s in the busiest second, 0s after the first",
-        "  sessions   2, of 100 requests (median) to 100 (p95), 100 ms apart",
+        "  sessions   2; requests of one: 100 (median), 100 (p95); 100 ms between two of them (median)",
         "  skipped    4: empty lines (line 3, 5, 8, ...)",
         "  damaged    1: lines without a time (line 210)",
         "  labels     100   50.00 %  browse   <- GET /0",

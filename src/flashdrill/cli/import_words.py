@@ -74,7 +74,7 @@ def summed_up(model: TrafficModel, peak: Busiest) -> str:
 
 def words(found: Imported, curve: RateCurve, *, width: int, bars: str) -> Iterator[Line]:
     """The lines, on a page of this width; `curve` is what is plotted."""
-    known = filter(None, (found.kind, found.form, found.encoding, _lines(found.lines)))
+    known = filter(None, (found.kind, found.form, found.encoding, _lines(found)))
     yield f"{shown(found.source)}: {', '.join(known)}", "bold"
     yield _fact("arrivals", f"{count(found.arrivals)} in {_length(found.duration_s)}")
     yield _fact("", f"from {found.first_at} to {found.last_at} (UTC)")
@@ -109,8 +109,9 @@ def _per_s(rate: float) -> str:
     return count(rate) if rate >= 1000 else f"{rate:.3g}"
 
 
-def _lines(number: int) -> str:
-    return f"{count(number)} line{'s' * (number != 1)}" if number else ""
+def _lines(found: Imported) -> str:
+    unit = found.unit.removesuffix("s") if found.lines == 1 else found.unit
+    return f"{count(found.lines)} {unit}" if found.lines else ""
 
 
 def _length(duration_s: float) -> str:
@@ -121,11 +122,13 @@ def _sessions(found: Imported) -> Iterator[Line]:
     visits = found.sessions
     if visits is None:
         return
-    pause = "" if visits.median_pause_s is None else f", {seconds(visits.median_pause_s)} apart"
+    pause = ""
+    if visits.median_pause_s is not None:
+        pause = f"; {seconds(visits.median_pause_s)} between two of them (median)"
     yield _fact(
         "sessions",
-        f"{count(visits.count)}, of {visits.median_requests} requests (median) to "
-        f"{visits.p95_requests} (p95){pause}",
+        f"{count(visits.count)}; requests of one: {count(visits.median_requests)} (median), "
+        f"{count(visits.p95_requests)} (p95){pause}",
     )
 
 

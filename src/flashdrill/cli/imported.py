@@ -58,9 +58,9 @@ class Columns(msgspec.Struct, frozen=True):
 class Imported(msgspec.Struct, frozen=True):
     """What `flashdrill import --json` prints; times are UTC, shares from 0 to 1.
 
-    `form` and `encoding` are empty, and `lines` 0, where they are not known. `damaged` lines should have been arrivals,
-    `skipped` ones not. `notes` are sentences on what is odd in the file. `curve_step_s` is 0 when every arrival keeps
-    its own time.
+    `form` and `encoding` are empty, and `lines` 0, where they are not known; `unit` is what is counted as lines.
+    `damaged` lines should have been arrivals, `skipped` ones not. `notes` are sentences on what is odd in the file.
+    `curve_step_s` is 0 when every arrival keeps its own time.
     """
 
     source: str
@@ -68,6 +68,7 @@ class Imported(msgspec.Struct, frozen=True):
     form: str
     encoding: str
     lines: int
+    unit: str
     arrivals: int
     first_at: str
     last_at: str
@@ -101,6 +102,7 @@ def imported(
         form=reading.form,
         encoding=reading.encoding,
         lines=reading.lines,
+        unit=reading.unit,
         arrivals=model.rows,
         first_at=model.first_at,
         last_at=_later(model.first_at, model.duration_s),

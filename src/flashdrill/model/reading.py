@@ -26,7 +26,7 @@ class Lines:
 class Reading:
     """The form, such as `CSV with ;`, and the encoding, empty when unknown; lines of no use, by reason.
 
-    `notes` are sentences on what is odd in the file.
+    `unit` is what is counted as `lines`, in the plural. `notes` are sentences on what is odd in the file.
     """
 
     form: str = ""
@@ -35,3 +35,4 @@ class Reading:
     skipped: Mapping[str, Lines] = field(default_factory=dict)
     damaged: Mapping[str, Lines] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unit: str = "lines"

@@ -187,6 +187,7 @@ class Found:
                 self._skipped,
                 self._damaged,
                 tuple(self.notes),
+                self._unit,
             ),
         )
 

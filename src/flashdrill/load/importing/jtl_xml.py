@@ -73,6 +73,13 @@ class _Samples:
                 line=error.lineno,
                 remedy="repair it there, or cut the file before it",
             ) from error
+        except (LookupError, ValueError) as error:  # of the encoding that its first line names
+            raise ConfigError(
+                f"not read: {error}",
+                path=self._path,
+                line=1,
+                remedy="name the encoding, such as --encoding gb18030",
+            ) from error
         self._finish()
 
     def _finish(self) -> None:
@@ -111,9 +118,9 @@ class _Samples:
         self._samples += 1
         self._found.count(self._samples)
         if self._takes_sub_results and holds_others:
-            self._found.skip("samples whose sub-results are taken")
+            self._found.skip("samples whose sub-results are taken", line)
         elif self._open and not self._takes_sub_results:
-            self._found.skip("sub-results of a sample")
+            self._found.skip("sub-results of a sample", line)
         else:
             self._take(attributes, line)
 
