@@ -232,15 +232,3 @@ def test_no_color_is_honoured(
     assert invoke(["import", "jtl", "lunch.jtl", "-o", "t.yaml"]) == 0
     colours = re.findall(r"\x1b\[(?:3|4|9)\dm", capsys.readouterr().out)
     assert bool(colours) != is_plain
-
-
-@pytest.mark.parametrize(
-    ("output", "says"),
-    [("none/t.yaml", "there is no folder none"), ("./lunch.jtl", "that is the recording itself")],
-)
-def test_an_output_that_cannot_be_is_refused_before_reading(
-    here: Path, capsys: pytest.CaptureFixture[str], output: str, says: str
-) -> None:
-    assert invoke(["import", "jtl", "lunch.jtl", "-o", output]) == 2
-    assert says in capsys.readouterr().err
-    assert (here / "lunch.jtl").read_text() == JTL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,10 @@ def _writable(ctx: click.Context, _: click.Parameter, output: Path) -> Path:
     """A file that can be written in a moment, and is not the recording."""
     if not output.parent.is_dir():
         raise click.BadParameter(f"there is no folder {output.parent}")
+    if not os.access(output.parent, os.W_OK):
+        raise click.BadParameter(f"nothing may be written in the folder {output.parent}")
+    if output.exists() and not output.is_file():
+        raise click.BadParameter(f"{output} is no file that could be replaced")
     if output.exists() and ctx.params["source"].exists() and output.samefile(ctx.params["source"]):
         raise click.BadParameter("that is the recording itself: choose another file")
     return output

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,12 @@ CUT = "\ufffc"
 """At the end of a line that was too long; the character stands for an object that is not text."""
 _UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
 _GZIP = b"\x1f\x8b"
+_OTHER_PACKINGS = {
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -30,13 +37,25 @@ _MARKS = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked. Raises ConfigError for a file that cannot be read, or whose packing is damaged."""
+    """The file's bytes, unpacked. Raises ConfigError for one that cannot be read, is packed otherwise or damaged."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(
+                "not a file: what comes from a pipe can be read only once",
+                path=path,
+                remedy="write it to a file first",
+            )
         with path.open("rb") as probe:
-            is_packed = probe.read(2) == _GZIP
+            start = probe.read(max(map(len, _OTHER_PACKINGS)))
+        is_packed = start.startswith(_GZIP)
+        for mark, name in _OTHER_PACKINGS.items():
+            if start.startswith(mark):
+                raise ConfigError(
+                    f"packed as {name}", path=path, remedy="unpack it first; gzip is read as it is"
+                )
         with gzip.open(path) if is_packed else path.open("rb") as file:
             yield cast(BinaryIO, file)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ConfigError(
             f"not a whole gzip file: {error}",
             path=path,
