@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import click
 
 from flashdrill.cli.choices import address_choice
+from flashdrill.errors import EXIT_INCONCLUSIVE
 
 EPILOG = """
 Exit codes: 0 its share was sent and handed in; 2 wrong usage; 3 it was not; 4 no master answered.
@@ -34,9 +36,13 @@ def worker(master: tuple[str, int]) -> int:
     """
     host, port = master
     command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", host, str(port)]
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # what Ctrl-C does, a container's end does too
     with subprocess.Popen(command) as process:
-        while True:
+        while (status := process.poll()) is None:
             try:
-                return abs(process.wait())
+                process.wait()
             except KeyboardInterrupt:
                 process.terminate()
+    return status if status >= 0 else EXIT_INCONCLUSIVE

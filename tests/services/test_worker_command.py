@@ -1,0 +1,42 @@
+"""`flashdrill worker` as a container ends it: by SIGTERM to the command, and nothing else."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from flashdrill.errors import EXIT_INCONCLUSIVE
+from flashdrill.stack.ports import choose_ports
+
+pytestmark = pytest.mark.services
+
+PATIENCE_S = 20.0
+
+
+def test_sigterm_ends_the_process_that_sends_the_load_too() -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    argv = [sys.executable, "-m", "flashdrill.cli.main", "worker", "--master", f"127.0.0.1:{port}"]
+    with subprocess.Popen(argv) as process:
+        try:
+            sender = child_of(process.pid)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == EXIT_INCONCLUSIVE, "its share was not handed in"
+            psutil.wait_procs([sender], timeout=PATIENCE_S)
+            assert not sender.is_running()
+        finally:
+            process.kill()
+
+
+def child_of(pid: int) -> psutil.Process:
+    """The one child, as soon as there is one."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        if children := psutil.Process(pid).children():
+            return children[0]
+        time.sleep(0.02)
+    raise AssertionError("nobody sends the load")
