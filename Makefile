@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record bench-import generator-limit stall replay-exact two-hosts clean stranger
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record bench-import generator-limit stall replay-exact two-hosts load-side clean stranger
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ stranger: $(STAMP)  ## Rehearse a stranger's shop, careful and careless, and kil
 
 two-hosts: $(STAMP)  ## A master and a worker on each of two network namespaces (needs root); ends in one line of JSON.
 	@$(BIN)/python -m scripts.two_hosts
+
+load-side: $(STAMP)  ## The command lines of the compose file's and the manifests' load, run as processes (needs root); ends in one line of JSON.
+	@$(BIN)/python -m scripts.load_side
 
 toxiproxy-clients: $(STAMP)  ## Run other people's Toxiproxy clients against the embedded server and the real one.
 	@$(BIN)/python -m scripts.toxiproxy_clients

@@ -4,6 +4,7 @@
 healthy                  its program runs: it is neither stopped nor a zombie
 healthy http://...       the address answers with 200
 healthy connected:PORT   there is an open connection to that port, as a Locust worker has one to its master
+healthy listening:PORT   somebody here waits for connections to that port
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 ANSWER_TIMEOUT_S = 3.0
-ESTABLISHED = "01"  # as in /proc/net/tcp
+ESTABLISHED, LISTEN = "01", "0A"  # as in /proc/net/tcp
 _TCP_TABLES = ("net/tcp", "net/tcp6")
 
 
@@ -31,19 +32,29 @@ def is_answered(url: str) -> bool:
 def is_connected(port: int, proc: Path = Path("/proc/self")) -> bool:
     """Whether a connection to that port, wherever it is, is open."""
     return any(
-        int(remote.rpartition(":")[2], 16) == port and state == ESTABLISHED
-        for remote, state in _connections(proc)
+        _port(remote) == port and state == ESTABLISHED for _, remote, state in _sockets(proc)
     )
 
 
-def _connections(proc: Path) -> list[tuple[str, str]]:
+def is_listening(port: int, proc: Path = Path("/proc/self")) -> bool:
+    """Whether connections to that port of this container are waited for."""
+    return any(_port(local) == port and state == LISTEN for local, _, state in _sockets(proc))
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+def _sockets(proc: Path) -> list[tuple[str, str, str]]:
+    """(own address, the other's, state) of every TCP socket here."""
     lines = []
     for table in _TCP_TABLES:
         try:
             lines += (proc / table).read_text().splitlines()[1:]
         except OSError:
             continue
-    return [(fields[2], fields[3]) for fields in map(str.split, lines) if len(fields) > 3]
+    rows = (line.split() for line in lines)
+    return [(row[1], row[2], row[3]) for row in rows if len(row) > 3]
 
 
 def runs(proc: Path = Path("/proc")) -> bool:
@@ -67,6 +78,9 @@ def _processes(proc: Path) -> list[tuple[int, tuple[int, str]]]:
     return found
 
 
+PORT_TESTS = {"connected": is_connected, "listening": is_listening}
+
+
 def main(arguments: list[str]) -> int:
     """0 healthy, 1 not, 2 for arguments that are not understood."""
     if not arguments:
@@ -74,9 +88,9 @@ def main(arguments: list[str]) -> int:
     what = arguments[0]
     if what.startswith("http://"):
         return 0 if is_answered(what) else 1
-    port = what.removeprefix("connected:")
-    if port != what and port.isdigit():
-        return 0 if is_connected(int(port)) else 1
+    test, _, port = what.partition(":")
+    if test in PORT_TESTS and port.isdigit():
+        return 0 if PORT_TESTS[test](int(port)) else 1
     print(__doc__, file=sys.stderr)
     return 2
 

@@ -1,4 +1,4 @@
-"""Check docker-compose.yml, the Dockerfile and what is in deploy/ with every tool that is here: `make containers`.
+"""Check the Dockerfile, docker-compose.yml and deploy/ with every tool that is here: `make containers`.
 
 One line for each check. A tool that is missing is said, and its check counts as not made; with CI set, promtool is
 installed where apt and root allow it. Exit 1 when a check finds something, and in CI when one cannot be made, but for
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -25,11 +25,19 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from flashdrill.stack.folders import cache_dir
 from scripts.containers import DASHBOARD, ROOT, stale
 from scripts.dashboard import expressions
+from scripts.manifests import FOLDER as MANIFESTS
+from scripts.manifests import READER, disagreements
 
 COMPOSE = ROOT / "docker-compose.yml"
 DCLINT = "dclint@3.1.0"
 COMPOSE_GO_VERSION = "v2.16.2"
 COMPOSE_GO = "github.com/compose-spec/compose-go/v2/cmd"
+VALIDATE_VERSION = "v0.0.4"
+VALIDATE = "sigs.k8s.io/kubectl-validate"
+SCORE_VERSION = "v1.20.0"
+SCORE = "github.com/zegl/kube-score/cmd/kube-score"
+KUBERNETES = "1.30"
+"""The oldest release for which the manifests are: backoffLimitPerIndex, nodeTaintsPolicy."""
 TIMEOUT_S = 600.0
 RATE_INTERVAL = "20s"
 SHOWN_LINES = 20
@@ -37,7 +45,7 @@ SHOWN_LINES = 20
 Check = Callable[[], str]
 
 
-NEED_MORE = frozenset({"compose lint", "compose model"})
+NEED_MORE = frozenset({"compose lint", "compose model", "manifest schema", "manifest score"})
 """Checks by tools from npm and Go: where those are not, the others must do."""
 
 
@@ -79,6 +87,37 @@ def compose_lint(path: Path = COMPOSE) -> str:
 def compose_model(path: Path = COMPOSE) -> str:
     """Compose's own loader takes the file: names, references and conditions are consistent."""
     return _run([str(_compose_go()), str(path)], f"compose-go {COMPOSE_GO_VERSION}")
+
+
+def manifests_agree(folder: Path = MANIFESTS) -> str:
+    """Ports, names, numbers, command lines and the scenario of the manifests are those of one run."""
+    if wrong := disagreements(folder):
+        raise FoundError("\n".join(wrong))
+    return "scripts/manifests.py"
+
+
+def manifest_schema(folder: Path = MANIFESTS) -> str:
+    """Every manifest fits Kubernetes' own schema, unknown fields refused; the schemas are in the tool."""
+    program = _built(f"kubectl-validate-{VALIDATE_VERSION}", VALIDATE, VALIDATE_VERSION)
+    files = [path for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml"]
+    argv = [str(program), "--version", KUBERNETES, *map(str, files)]
+    return _run(argv, f"kubectl-validate {VALIDATE_VERSION}, Kubernetes {KUBERNETES}")
+
+
+def manifest_score(folder: Path = MANIFESTS) -> str:
+    """Kustomize takes the folder, and a linter finds nothing in what it makes of it, not even to warn of.
+
+    One rule is off: an image that is pinned need not be pulled each time, and workers may take two minutes to come.
+    """
+    kubectl = _found("kubectl")
+    program = _built(f"kube-score-{SCORE_VERSION}", SCORE, SCORE_VERSION)
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / "made.yaml"
+        _run([kubectl, "kustomize", str(folder), "--output", str(made)], "kubectl kustomize")
+        options = ["--ignore-test", "container-image-pull-policy", "--exit-one-on-warning"]
+        files = [str(made), str(folder / READER)]
+        _run([str(program), "score", *options, "--color", "never", *files], "kube-score")
+    return f"kubectl kustomize, kube-score {SCORE_VERSION}"
 
 
 def yaml_style() -> str:
@@ -127,6 +166,9 @@ CHECKS: dict[str, Check] = {
     "compose schema": compose_schema,
     "compose lint": compose_lint,
     "compose model": compose_model,
+    "manifests agree": manifests_agree,
+    "manifest schema": manifest_schema,
+    "manifest score": manifest_score,
     "yaml style": yaml_style,
     "Dockerfile": dockerfile,
     "Prometheus' config": prometheus_config,
@@ -196,24 +238,31 @@ def _promtool() -> str:
 
 
 def _compose_go() -> Path:
-    """The loader of Docker Compose as a program, built once with Go."""
-    program = cache_dir() / f"compose-go-{COMPOSE_GO_VERSION}"
-    if not program.is_file():
-        go = _found("go")
-        with tempfile.TemporaryDirectory() as folder:
-            environment = {**os.environ, "GOBIN": folder}
-            done = subprocess.run(
-                [go, "install", f"{COMPOSE_GO}@{COMPOSE_GO_VERSION}"],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-            if done.returncode:
-                raise MissingToolError(f"compose-go could not be built: {done.stderr[-300:]}")
-            program.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(Path(folder) / "cmd", program)
+    """The loader of Docker Compose as a program."""
+    return _built(f"compose-go-{COMPOSE_GO_VERSION}", COMPOSE_GO, COMPOSE_GO_VERSION, in_ci=True)
+
+
+def _built(name: str, package: str, version: str, *, in_ci: bool = False) -> Path:
+    """A program that Go builds, once. Raises MissingToolError; `in_ci` False: it takes minutes that CI has not."""
+    program = cache_dir() / name
+    if program.is_file():
+        return program
+    if os.environ.get("CI") == "true" and not in_ci:
+        raise MissingToolError(f"{name} is not built here; `make containers` without CI builds it")
+    go = _found("go")
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [go, "install", f"{package}@{version}"],
+            env={**os.environ, "GOBIN": folder},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode:
+            raise MissingToolError(f"{name} could not be built: {done.stderr[-300:]}")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(folder) / PurePosixPath(package).name, program)
     return program
 
 

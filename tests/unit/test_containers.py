@@ -19,7 +19,8 @@ from flashdrill.stack.embedded import StackSpec
 from scripts.containers import ROOT, generated, stale
 
 ONE_SHOT = {"seed"}
-OWN = {"seed", "backend", "locust-master", "locust-worker"}
+LOAD = {"load-master", "load-worker"}
+OWN = {"seed", "backend", "locust-master", "locust-worker", *LOAD}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def weaknesses(name: str, service: dict[str, Any]) -> list[str]:
         "log rotation": service.get("logging", {}).get("options", {}).get("max-size"),
         "limits": {"cpus", "memory", "pids"} <= set(_limits(service)),
         "a restart policy": service.get("restart")
-        == ("no" if name in ONE_SHOT else "unless-stopped"),
+        == ("no" if name in ONE_SHOT | LOAD else "unless-stopped"),
         "a health check": name in ONE_SHOT or service.get("healthcheck", {}).get("test"),
         "ports on 127.0.0.1 only": all(
             p.startswith("127.0.0.1:") for p in service.get("ports", [])
@@ -94,7 +95,8 @@ def test_compose_starts_what_the_embedded_stack_starts(
     ports, _ = embedded._addresses(StackSpec(tmp_path, tmp_path, tmp_path), "t")
     started = {name for name in ports if not name.endswith("-proxy")} - {services.METRICS.name}
     around = {"seed", "locust-master", "locust-worker", "prometheus", "grafana"}
-    assert set(document["services"]) == started | around
+    assert set(document["services"]) == started | around | LOAD
+    assert {n for n, s in document["services"].items() if "profiles" in s} == LOAD
 
 
 def test_the_databases_and_redis_are_set_as_in_the_embedded_stack(document: dict[str, Any]) -> None:

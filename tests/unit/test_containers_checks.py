@@ -11,10 +11,12 @@ import pytest
 import yaml
 from pytest import CaptureFixture, MonkeyPatch
 
+from flashdrill.stack.folders import cache_dir
 from scripts import check_containers
 from scripts.check_containers import COMPOSE, FoundError, MissingToolError
 from scripts.containers import DASHBOARD, ROOT
 from scripts.dashboard import ROWS, expressions
+from scripts.manifests import FOLDER as MANIFESTS
 
 
 def broken(folder: Path, **changes: Any) -> Path:
@@ -48,6 +50,40 @@ def test_the_dockerfile_check_fires(tmp_path: Path) -> None:
 
 def test_yaml_style_is_silent() -> None:
     assert check_containers.yaml_style() == "yamllint"
+
+
+def test_manifests_that_do_not_agree_are_found(tmp_path: Path) -> None:
+    assert check_containers.manifests_agree() == "scripts/manifests.py"
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(MANIFESTS, folder)
+    service = folder / "service.yaml"
+    service.write_text(service.read_text().replace("port: 5557", "port: 80"))
+    with pytest.raises(FoundError, match="one port"):
+        check_containers.manifests_agree(folder)
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "words"),
+    [
+        ("manifest_schema", "parallelism: 2", "paralellism: 2", "unknown field"),
+        ("manifest_score", "runAsUser: 10001", "runAsUser: 0", "user"),
+    ],
+)
+def test_tools_that_are_built_already_find_what_is_wrong_with_a_manifest(
+    tmp_path: Path, check: str, old: str, new: str, words: str
+) -> None:
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(MANIFESTS, folder)
+    workers = folder / "workers.yaml"
+    workers.write_text(workers.read_text().replace(old, new))
+    programs = {path.name.rpartition("-")[0] for path in cache_dir().glob("kube*")}
+    if not {"kubectl-validate", "kube-score"} <= programs or shutil.which("kubectl") is None:
+        pytest.skip(
+            "`make containers` has not built kubectl-validate and kube-score, or no kubectl"
+        )
+    getattr(check_containers, check)()
+    with pytest.raises(FoundError, match=words):
+        getattr(check_containers, check)(folder)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")

@@ -90,8 +90,11 @@ def test_a_worker_is_healthy_while_it_is_connected(healthy: ModuleType, tmp_path
     assert not healthy.is_connected(5558, tmp_path)
     table.write_text(f"{head}   0: 0100007F:9C40 0200000A:15B5 06 00000000:00000000\n")
     assert not healthy.is_connected(5557, tmp_path), "a connection that is being closed"
+    assert not healthy.is_listening(5557, tmp_path)
     table.write_text(f"{head}   0: 0100007F:15B5 00000000:0000 0A 00000000:00000000\n")
     assert not healthy.is_connected(5557, tmp_path), "a port that is only listened on"
+    assert healthy.is_listening(5557, tmp_path)
+    assert not healthy.is_listening(5558, tmp_path)
     assert not healthy.is_connected(5557, tmp_path / "nowhere")
 
 
@@ -117,7 +120,7 @@ def test_a_program_is_healthy_unless_it_is_stopped_or_dead(
 
 
 def test_other_arguments_are_refused(healthy: ModuleType, capsys: CaptureFixture[str]) -> None:
-    for wrong in ("ftp://x", "connected:", "connected:x", "7"):
+    for wrong in ("ftp://x", "connected:", "connected:x", "listening:", "7"):
         assert healthy.main([wrong]) == 2
     assert "healthy connected:PORT" in capsys.readouterr().err
 

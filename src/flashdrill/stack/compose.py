@@ -1,12 +1,14 @@
 """The stack as containers: the content of docker-compose.yml, from the same table as the embedded stack.
 
-    front   grafana ── prometheus ┐     locust-master ── locust-worker x2
-                                  │                            │ http
+    load                                  load-master ── load-worker x2      (profile load)
+    front   grafana ── prometheus ┐     locust-master ── locust-worker x2 ┐
+                                  │                            │ http ────┘
     data              (metrics) backend ── toxiproxy ──────────┘
                                               ├── shard0..3
                                               └── redis          seed: once, before the backend
 
-Nothing in `data` has a way out or a published port. Every published port is on 127.0.0.1.
+Nothing in `data` has a way out or a published port. Every published port is on 127.0.0.1. The profile `load` is one run
+of `flashdrill run --expect-workers`, which ends; it begins only when it is asked for.
 """
 
 from __future__ import annotations
@@ -35,9 +37,12 @@ STATE_FOLDER = "/var/lib/flashdrill"
 QUEUE_FOLDER, RUNS_FOLDER = f"{STATE_FOLDER}/queue", f"{STATE_FOLDER}/runs"
 REFERENCE_FOLDER = "/opt/flashdrill"
 DASHBOARDS_FOLDER = "/etc/grafana/dashboards"
+LOAD_FOLDER = f"{SETTINGS_FOLDER}/load"
+LOAD_WORKERS = f"${{FLASHDRILL_LOAD_WORKERS:-{WORKERS}}}"
+"""What Compose puts there when it reads the file: how many workers come, and how many are awaited."""
 
 OPEN_FILES = 65_536  # Locust asks for 10,000 at least
-_LOCUST_RPC_PORT = 5557
+LOCUST_RPC_PORT = 5557
 
 HARDENED = Part(
     "hardened",
@@ -67,7 +72,7 @@ def secret_path(name: str) -> str:
 def compose(version: str, crowd: Crowd) -> dict[str, Any]:
     """The whole file; `version` is that of our own image."""
     postgres, app = _postgres(), _app(version)
-    locust = _locust(app, crowd)
+    locust, load = _locust(app, crowd), _load(app)
     shards = services.shards()
     return {
         "name": "flashdrill",
@@ -75,6 +80,7 @@ def compose(version: str, crowd: Crowd) -> dict[str, Any]:
         "x-postgres": postgres,
         "x-app": app,
         "x-locust": locust,
+        "x-load": load,
         "services": {
             **{shard.name: _shard(shard.name, postgres) for shard in shards},
             REDIS.name: _redis(),
@@ -83,10 +89,12 @@ def compose(version: str, crowd: Crowd) -> dict[str, Any]:
             BACKEND.name: _backend(app),
             "locust-master": _locust_master(locust, crowd),
             "locust-worker": _locust_worker(locust, crowd),
+            "load-master": _load_master(load),
+            "load-worker": _load_worker(load),
             "prometheus": _prometheus(),
             "grafana": _grafana(),
         },
-        "networks": {"data": {"internal": True}, "front": None},
+        "networks": {"data": {"internal": True}, "front": None, "load": {"internal": True}},
         "volumes": {
             **{shard.name: None for shard in shards},
             "queue": None,
@@ -244,8 +252,54 @@ def _locust_worker(locust: Part, crowd: Crowd) -> dict[str, Any]:
         MERGE: locust,
         "command": ["locust", "--locustfile", _scenario_file(crowd.locustfile), *role],
         "depends_on": _after(healthy=["locust-master"]),
-        "healthcheck": _health(["healthy", f"connected:{_LOCUST_RPC_PORT}"]),
+        "healthcheck": _health(["healthy", f"connected:{LOCUST_RPC_PORT}"]),
         "deploy": {"replicas": WORKERS, **_limits(cpus="1.0", memory="512M")},
+    }
+
+
+def _load(app: Part) -> Part:
+    return Part(
+        "load",
+        {
+            MERGE: app,
+            "profiles": ["load"],
+            "restart": "no",
+            "working_dir": "/tmp",  # noqa: S108  (its journal is there, for `flashdrill stop`)
+            "environment": {"HOME": "/tmp"},  # noqa: S108
+            "secrets": ["hmac_secret"],
+            "networks": ["front", "load"],
+            "ulimits": {"nofile": OPEN_FILES},
+            "stop_grace_period": "60s",
+        },
+    )
+
+
+def _load_master(load: Part) -> dict[str, Any]:
+    ports = {proxy.name: proxy.port for proxy in services.proxies()}
+    target = f"http://{TOXIPROXY.name}:{ports['backend']}"
+    return {
+        MERGE: load,
+        "command": [
+            *("flashdrill", "run", f"{LOAD_FOLDER}/${{FLASHDRILL_LOAD_SCENARIO:-rush.yaml}}"),
+            *("--target", f"${{FLASHDRILL_LOAD_TARGET:-{target}}}"),
+            *("--no-chaos", "--yes", "--plain"),
+            *("--expect-workers", LOAD_WORKERS, "--bind", f"0.0.0.0:{LOCUST_RPC_PORT}"),
+            *("--out", RUNS_FOLDER),
+        ],
+        "volumes": [f"./deploy/load:{LOAD_FOLDER}:ro", f"runs:{RUNS_FOLDER}"],
+        "depends_on": _after(healthy=[BACKEND.name]),
+        "healthcheck": _health(["healthy", f"listening:{LOCUST_RPC_PORT}"]),
+        "deploy": _limits(cpus="1.0", memory="1G"),
+    }
+
+
+def _load_worker(load: Part) -> dict[str, Any]:
+    return {
+        MERGE: load,
+        "command": ["flashdrill", "worker", "--master", f"load-master:{LOCUST_RPC_PORT}"],
+        "depends_on": _after(healthy=["load-master"]),
+        "healthcheck": _health(["healthy", f"connected:{LOCUST_RPC_PORT}"]),
+        "deploy": {"replicas": LOAD_WORKERS, **_limits(cpus="1.0", memory="512M")},
     }
 
 
