@@ -270,6 +270,7 @@ def _one_character(text: str) -> str:
 Examples:
   flashdrill import access-log access.log -o traffic.yaml
   flashdrill import access-log access.log.gz -o traffic.yaml --depth 2 --map 'POST /orders*=order'
+  flashdrill import access-log access.log -o traffic.yaml --format '$msec $request_method $request_uri'
 """,
 )
 @_source
@@ -278,11 +279,32 @@ Examples:
 @_curve
 @_json
 @click.option(
+    "--tolerate",
+    callback=_share,
+    metavar="SHARE",
+    default="5%",
+    show_default=True,
+    help="The share of the lines that may be no requests; they are counted and left out.",
+)
+@click.option(
     "--depth",
     type=click.IntRange(0, 8),
     default=1,
     show_default=True,
     help="How many parts of a path make up a label: with 2, /orders/17/lines becomes /orders/*.",
+)
+@click.option(
+    "--format",
+    "log_format",
+    metavar="FORMAT",
+    default="",
+    help="nginx's log_format or Apache's LogFormat; else it is found.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Labels to leave out: 'GET /healthz'. May be repeated.",
 )
 def access_log(
     source: Path,
@@ -290,12 +312,17 @@ def access_log(
     mapping: tuple[str, ...],
     curve: float | None,
     as_json: bool,
+    tolerate: float,
     depth: int,
+    log_format: str,
+    exclude: tuple[str, ...],
 ) -> int:
-    """Import a web server's access log: common, combined, nginx's or JSON lines, also gzipped."""
-    from flashdrill.load.importing.access_log import import_access_log  # noqa: PLC0415
+    """Import a web server's access log: common, combined, nginx's, JSON lines, or a format of yours; also gzipped."""
+    from flashdrill.load.importing.access_log import LogForm, import_access_log  # noqa: PLC0415
 
-    return _write(import_access_log(source, mapping, depth=depth), output, curve, as_json=as_json)
+    form = LogForm(depth, log_format, exclude)
+    model = import_access_log(source, mapping, tolerance=tolerate, form=form)
+    return _write(model, output, curve, as_json=as_json)
 
 
 def _write(model: TrafficModel, output: Path, curve_step_s: float | None, *, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""What an importer finds in a recording, line by line, in memory of 8 bytes an arrival; and the traffic model of it.
+"""What an importer finds in a recording, line by line, in 8 to 12 bytes an arrival; and the traffic model of it.
 
 A line is one of three things: an arrival; one that was never meant to be an arrival, such as an empty line, which is
 skipped; or one that should have been an arrival and cannot be used, which is damaged. Damaged lines refuse the file,
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.labels import choose
+from flashdrill.load.importing.logged import Logged
 from flashdrill.load.importing.visits import Visits
 from flashdrill.model.reading import Lines, Reading
 from flashdrill.model.traffic import TrafficModel
@@ -54,6 +55,7 @@ class Found:
         self._path = path
         self._unit = unit
         self._times_ms: dict[str, array[int]] = {}
+        self._logged = Logged()
         self._skipped: dict[str, Lines] = {}
         self._damaged: dict[str, Lines] = {}
         self._form, self._encoding = "", ""
@@ -65,7 +67,7 @@ class Found:
     @property
     def arrivals(self) -> int:
         """How many there are so far."""
-        return sum(map(len, self._times_ms.values()))
+        return sum(map(len, self._times_ms.values())) + len(self._logged)
 
     @property
     def damaged(self) -> int:
@@ -97,6 +99,14 @@ class Found:
         times.append(at_ms)
         if session is not None:
             self._visits.take(session, at_ms)
+
+    def logged(self, label: str, second: int, took_ms: int = 0, session: str | None = None) -> None:
+        """One request of which the second since 1970 is known in which it was over, and how long it took."""
+        if label not in self._logged.labels:
+            self._refuse_more_labels()
+        self._logged.take(label, second, took_ms)
+        if session is not None:
+            self._visits.take(session, second * 1000)
 
     def asked(self, label: str, method: str, target: str) -> None:
         """What a request of this label asked for, where the source knows."""
@@ -157,14 +167,15 @@ class Found:
         mapping that fits nothing.
         """
         self._check(tolerance, remedy)
-        if len(self._times_ms) > most_labels:
+        times_ms = self._all_times()
+        if len(times_ms) > most_labels:
             raise ConfigError(
-                f"{len(self._times_ms)} different labels are more than {most_labels}",
+                f"{len(times_ms)} different labels are more than {most_labels}",
                 path=self._path,
                 remedy=fewer_labels,
             )
-        first_ms = min(map(min, self._times_ms.values()))
-        last_ms = max(map(max, self._times_ms.values()))
+        first_ms = min(map(min, times_ms.values()))
+        last_ms = max(map(max, times_ms.values()))
         if last_ms - first_ms > LONGEST_MS:
             raise ConfigError(
                 f"the arrivals are over a year apart: from {_utc(first_ms)} to {_utc(last_ms)}",
@@ -176,8 +187,8 @@ class Found:
             rows=self.arrivals,
             first_at=_utc(first_ms),
             duration_s=(last_ms - first_ms) / 1000,
-            offsets_ms={label: _since(first_ms, times) for label, times in self._times_ms.items()},
-            operations=choose(self._times_ms, mapping),
+            offsets_ms={label: _since(first_ms, times) for label, times in times_ms.items()},
+            operations=choose(times_ms, mapping),
             skipped=self._of_no_use(),
             sessions=self._visits.sessions(),
             reading=Reading(
@@ -192,9 +203,21 @@ class Found:
         )
 
     def _new(self, label: str) -> array[int]:
-        if len(self._times_ms) >= MOST_LABELS:
-            raise ConfigError(f"over {MOST_LABELS} different labels", path=self._path)
+        self._refuse_more_labels()
         return self._times_ms.setdefault(sound(label), array("q"))
+
+    def _refuse_more_labels(self) -> None:
+        if len(self._times_ms) + len(self._logged.labels) >= MOST_LABELS:
+            raise ConfigError(f"over {MOST_LABELS} different labels", path=self._path)
+
+    def _all_times(self) -> Mapping[str, array[int]]:
+        """Milliseconds since 1970 of all arrivals, by label, in any order."""
+        if not len(self._logged):
+            return self._times_ms
+        times = {label: exact[:] for label, exact in self._times_ms.items()}
+        for label, spread in self._logged.times_ms().items():
+            times.setdefault(sound(label), array("q")).extend(spread)
+        return times
 
     def _of_no_use(self) -> dict[str, int]:
         counts = Counter[str]()
@@ -205,9 +228,9 @@ class Found:
     def _check(self, tolerance: float, remedy: str) -> None:
         if self._skipped.get(EMPTY, Lines()).count >= self._lines:
             raise ConfigError("the file is empty", path=self._path)
-        if self.damaged and (not self._times_ms or self.damaged > tolerance * self._lines):
+        if self.damaged and (not self.arrivals or self.damaged > tolerance * self._lines):
             raise self._too_much_damage(remedy)
-        if not self._times_ms:
+        if not self.arrivals:
             reasons = _counts(self._skipped)
             raise ConfigError(
                 f"no arrivals{f': {reasons}' if reasons else ''}",
@@ -224,7 +247,7 @@ class Found:
             + (", …)" if self.damaged > 1 + len(others) else ")")
         )
         accept = f"repair what is damaged, or accept the loss: --tolerate {self._share()}"
-        if not self._times_ms:
+        if not self.arrivals:
             accept = "is it a file of this kind?"
         return ConfigError(
             f"{problem}{several if self.damaged > 1 else ''}",
