@@ -124,7 +124,8 @@ def _sessions(found: Imported) -> Iterator[Line]:
         return
     pause = ""
     if visits.median_pause_s is not None:
-        pause = f"; {seconds(visits.median_pause_s)} between two of them (median)"
+        apart = seconds(visits.median_pause_s) if visits.median_pause_s >= 0.001 else "no second"
+        pause = f"; {apart} between two of them (median)"
     yield _fact(
         "sessions",
         f"{count(visits.count)}; requests of one: {count(visits.median_requests)} (median), "
