@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,31 @@ def test_many_arrivals_are_kept_beside_the_file(
     beside.unlink()
     with pytest.raises(ConfigError, match="no such file"):
         read_traffic(path)
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        ([0, 2500, 999, 1000], "the times of 'A' must ascend from 0"),
+        ([-1, 999, 1000, 2500], "the times of 'A' must ascend from 0"),
+        ([0, 999, 1000, None], "not a file of arrivals"),
+        (["0", "soon", "2", "3"], "not a file of arrivals"),
+        ([], "there are no arrivals in it"),
+    ],
+)
+def test_a_parquet_file_that_somebody_else_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: list[object], says: str
+) -> None:
+    monkeypatch.setattr("flashdrill.plan.arrivals.MOST_INLINE", 1)
+    model = replace(MODEL, rows=4, offsets_ms={"A": MODEL.offsets_ms["A"]}, sessions=None)
+    write_traffic(model, tmp_path / "traffic.yaml")
+    beside = tmp_path / "traffic.arrivals.parquet"
+    pq.write_table(pa.table({"label": ["A"] * len(times), "at_ms": times}), beside)
+    with pytest.raises(ConfigError, match=says):
+        read_traffic(tmp_path / "traffic.yaml")
+    good = pa.array([0, 999, 1000, 2500], pa.int32())
+    pq.write_table(pa.table({"at_ms": good, "label": ["A"] * 4}), beside)
+    assert read_traffic(tmp_path / "traffic.yaml") == model
 
 
 def test_arrivals_of_another_import_are_refused(

@@ -154,21 +154,29 @@ def _of_curve(curve: Entry) -> Mapping[str, Offsets]:
 
 
 def _of_file(path: Path) -> Mapping[str, Offsets]:
-    import pyarrow as pa  # noqa: PLC0415  (slow to import, and not needed by most models)
-    import pyarrow.compute as pc  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415  (slow to import, and not needed by most models)
+    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        table = pq.read_table(path, columns=[_LABEL, _AT]).combine_chunks()
-    except (OSError, pa.ArrowException, KeyError) as error:
+        table = pq.read_table(path, columns=[_LABEL, _AT]).cast(_schema()).combine_chunks()
+        labels = table.column(_LABEL).combine_chunks().dictionary_encode()
+        places = labels.indices.to_numpy()
+        times_ms = table.column(_AT).combine_chunks().to_numpy()
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise ConfigError(
             f"not a file of arrivals: {error}", path=path, remedy="import the recording again"
         ) from error
-    found: dict[str, Offsets] = {}
-    for label in pc.unique(table.column(_LABEL)).to_pylist():
-        part = table.filter(pc.equal(table.column(_LABEL), label)).column(_AT).to_numpy()
-        found[label] = array("q", part.tobytes())
-    return found
+    order = np.argsort(places, kind="stable")
+    ends = np.searchsorted(places[order], np.arange(len(labels.dictionary)), side="right")
+    if not len(ends):
+        raise ConfigError("there are no arrivals in it", path=path)
+    parts = np.split(times_ms[order], ends[:-1])
+    found = dict(zip(labels.dictionary.to_pylist(), parts, strict=True))
+    for label, part in found.items():
+        if part[0] < 0 or (part[1:] < part[:-1]).any():
+            raise ConfigError(f"the times of {label!r} must ascend from 0", path=path)
+    return {label: array("q", part.tobytes()) for label, part in found.items()}
 
 
 def _curve(model: TrafficModel) -> dict[str, Any]:
