@@ -128,6 +128,85 @@ def test_what_cannot_be_read_is_refused(
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "form", "says"),
+    [
+        (f"{T0},a\n{T0},b\n", CsvForm(), ":1: the first line has a time in it"),
+        ("time,id\n1/2/26,1000000017\n", CsvForm(), "those of 'id' may be something else"),
+        ("x,id\n1/2/26,1000000017\n", CsvForm(), "those of 'id' may be something else"),
+        ("date,x\n2026-11-11,1\n", CsvForm(time="date"), "'2026-11-11' is a day without a time of day"),
+        ("at,x\n11/11/26,1\n", CsvForm(time_format="%d/%m/%y", time_zone="UTC"), "no column of times"),
+        ("at,x\n0001-01-01T00:00+23:00,1\n", CsvForm(time="at"), "is not between the years"),
+        ("at,x\n9,1\n", CsvForm(time="at", time_format="%Y %Y"), "'9' is no time of the form %Y %Y"),
+        (f"at,n\n{T0},{'9' * 5000}\n", CsvForm(count="n", period_s=1), ":2: a count that is no whole number"),
+        (f"at,n\n{T0},\"1,000\"\n", CsvForm(count="n", period_s=1), ":2: a count that is no whole number"),
+        ("at,x\n2026-03-29 02:30:00,1\n", CsvForm(time="at", time_zone="Europe/Berlin"), "never was in Europe/Berlin"),
+    ],
+)  # fmt: skip
+def test_what_would_be_taken_for_something_else_is_refused(
+    tmp_path: Path, text: str, form: CsvForm, says: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        import_csv(table(tmp_path, text), form=form)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("at\n2023-11-14 22:13:20.999 UTC\n", CsvForm()),
+        ("at\n2023-11-14 22:13:20.9999 +0000\n", CsvForm()),
+        ("at\n1700000000999999999\n", CsvForm()),
+        ("at\n1700000000.9999\n", CsvForm()),
+        ("at\n1700000000999.9\n", CsvForm()),
+        ("id,at\n1000000017,14.11.2023 22:13:20.999\n", CsvForm(time_format="%d.%m.%Y %H:%M:%S.%f", time_zone="UTC")),
+        ("date;time\n2023-11-14;22:13:20.999\n", CsvForm(time="date,time", time_zone="UTC")),
+        (f"at\n{T0 + 999}\n-\n{T0 + 999}\n{T0 + 999}\n", CsvForm()),
+        ('"a,b,c,d";at\nx;1700000000999\n', CsvForm()),
+    ],
+)  # fmt: skip
+def test_a_time_is_cut_to_its_millisecond_however_it_is_written(
+    tmp_path: Path, text: str, form: CsvForm
+) -> None:
+    model = import_csv(table(tmp_path, text), form=form, tolerance=0.3)
+    assert model.first_at == "2023-11-14T22:13:20.999Z"
+    assert model.duration_s == 0
+
+
+def test_days_are_periods_and_no_times(tmp_path: Path) -> None:
+    path = table(tmp_path, "date,hits\n2026-11-11,1.0\n2026-11-12,1\n")
+    model = import_csv(path, form=CsvForm(count="hits", period_s=86_400, time_zone="Asia/Tokyo"))
+    assert model.first_at == "2026-11-11T03:00:00.000Z"
+    assert list(model.offsets_ms["request"]) == [0, 86_400_000]
+
+
+def test_rows_that_do_not_fit_their_period_are_said(tmp_path: Path) -> None:
+    path = table(tmp_path, f"at,n\n{T0},1\n{T0 + 5000},1\n{T0 + 10_000},1\n")
+    said = "rows are 5 s apart, and --period is 60 s: their requests overlap"
+    assert said in read_csv(path, CsvForm(count="n", period_s=60)).notes
+    assert not any("apart" in note for note in read_csv(path, CsvForm(count="n", period_s=5)).notes)
+
+
+def test_hours_that_came_twice_are_said(tmp_path: Path) -> None:
+    path = table(tmp_path, "at\n2026-10-25 02:30:00\n2026-10-25 03:30:00\n")
+    found = read_csv(path, CsvForm(time_zone="Europe/Berlin"))
+    assert any(note.startswith("1 times came twice") for note in found.notes)
+    assert found.model().first_at == "2026-10-25T00:30:00.000Z"
+
+
+def test_empty_cells_are_no_label_and_no_visitor(tmp_path: Path) -> None:
+    path = table(tmp_path, f"at,a,b,who\n{T0},,,\n{T0},x,,\n{T0},,y,z\n")
+    model = import_csv(path, form=CsvForm(labels=("a", "b"), session="who"))
+    assert model.mix == {"request": 1, "x": 1, "y": 1}
+    assert model.sessions is not None
+    assert model.sessions.lengths == {1: 1}
+
+
+def test_whole_minutes_are_said(tmp_path: Path) -> None:
+    path = table(tmp_path, "at\n2026-10-25 02:30:00Z\n2026-10-25 03:31:00Z\n")
+    assert any("whole minutes" in note for note in read_csv(path, CsvForm()).notes)
+
+
 def test_whole_seconds_are_said_and_others_are_not(tmp_path: Path) -> None:
     whole = read_csv(table(tmp_path, f"at,x\n{T0},1\n{T0 + 1000},1\n"), CsvForm())
     assert any("whole seconds" in note for note in whole.notes)

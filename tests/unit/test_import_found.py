@@ -147,6 +147,18 @@ def test_visits_end_with_half_an_hour_of_silence() -> None:
     assert sessions.median_pause_s == pytest.approx(2.0, rel=0.01)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_visits_are_the_same_in_a_file_with_the_newest_first(order: int) -> None:
+    told = Found(Path("x.csv"))
+    for minute in [0, 5, 40, 41, 43][::order]:
+        told.arrival("a", T0 + minute * 60_000, "someone")
+    told.count(5)
+    sessions = told.model().sessions
+    assert sessions is not None
+    assert sessions.lengths == {2: 1, 3: 1}
+    assert sessions.median_pause_s == pytest.approx(120, rel=0.05)
+
+
 def test_without_visitors_there_are_no_sessions() -> None:
     assert found(3).model().sessions is None
     visits = Visits()

@@ -109,7 +109,7 @@ _time_format = click.option(
     "--time-format",
     metavar="FORM",
     default="",
-    help="unix, unix-ms, unix-us, iso, or such as '%d/%m/%Y %H:%M:%S'; else it is found.",
+    help="unix, unix-ms, unix-us, unix-ns, iso, or such as '%d/%m/%Y %H:%M:%S'; else it is found.",
 )
 _time_zone = click.option(
     "--time-zone",
@@ -201,7 +201,7 @@ Examples:
 @_curve
 @_json
 @_tolerate
-@click.option("--time", metavar="COLUMN", default="", help="Of the times; else it is found.")
+@click.option("--time", metavar="COLUMN[,COLUMN]", default="", help="Of the times, or date,time; else it is found.")
 @click.option(
     "--label", "labels", metavar="COLUMN[,COLUMN]", default="", help="Of what was asked for."
 )

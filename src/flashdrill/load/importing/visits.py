@@ -21,37 +21,40 @@ SEVERAL = 500
 
 @dataclass(slots=True)
 class _Visit:
+    first_ms: int
     last_ms: int
     requests: int = 1
 
+    def pause_ms(self, at_ms: int) -> int:
+        """From the visit to another time, before it or after it."""
+        return max(at_ms - self.last_ms, self.first_ms - at_ms, 0)
+
 
 class Visits:
-    """Visits as their requests come, in about the order of their times."""
+    """Visits as their requests come, in about the order of their times, or of those backwards."""
 
     def __init__(self) -> None:
         self._open: dict[str, _Visit] = {}
         self._lengths: Counter[int] = Counter()
         self._pauses: Counter[int] = Counter()
-        self._latest_ms = 0
         self._is_too_many = False
 
     def take(self, visitor: str, at_ms: int) -> None:
         """One request of a visitor."""
         if self._is_too_many:
             return
-        self._latest_ms = max(self._latest_ms, at_ms)
         visit = self._open.get(visitor)
         if visit is None:
             self._begin(visitor, at_ms)
             return
-        pause_ms = at_ms - visit.last_ms
+        pause_ms = visit.pause_ms(at_ms)
         if pause_ms > GAP_MS:
             self._end(visit)
-            self._open[visitor] = _Visit(at_ms)
+            self._open[visitor] = _Visit(at_ms, at_ms)
             return
         visit.requests += 1
-        visit.last_ms = max(visit.last_ms, at_ms)
-        self._pauses[bucket(max(0, pause_ms) * 1_000_000)] += 1
+        visit.first_ms, visit.last_ms = min(visit.first_ms, at_ms), max(visit.last_ms, at_ms)
+        self._pauses[bucket(pause_ms * 1_000_000)] += 1
 
     def sessions(self) -> Sessions | None:
         """What they were; None without any, or when there were too many at a time to tell."""
@@ -66,15 +69,15 @@ class Visits:
 
     def _begin(self, visitor: str, at_ms: int) -> None:
         if len(self._open) >= MOST_OPEN:
-            self._end_those_over()
+            self._end_those_over(at_ms)
         self._is_too_many = len(self._open) >= MOST_OPEN
         if self._is_too_many:
             self._open.clear()
         else:
-            self._open[visitor] = _Visit(at_ms)
+            self._open[visitor] = _Visit(at_ms, at_ms)
 
-    def _end_those_over(self) -> None:
-        over = [v for v, visit in self._open.items() if self._latest_ms - visit.last_ms > GAP_MS]
+    def _end_those_over(self, at_ms: int) -> None:
+        over = [v for v, visit in self._open.items() if visit.pause_ms(at_ms) > GAP_MS]
         for visitor in over:
             self._end(self._open.pop(visitor))
 
