@@ -146,9 +146,8 @@ def test_every_line_of_a_damaged_log_is_accounted_for(
     path = tmp_path_factory.mktemp("log") / "access.log"
     path.write_bytes(data)
     found = read_access_log(path, LogForm())
-    assert found.arrivals + found.damaged + found.skipped == len(data.split(b"\n")) - data.endswith(
-        b"\n"
-    )
+    lines = data.count(b"\n") + (data != b"" and not data.endswith(b"\n"))
+    assert found.arrivals + found.damaged + found.skipped == lines
 
 
 def test_garbage_is_counted_as_no_request(tmp_path: Path) -> None:
@@ -165,6 +164,26 @@ def test_what_is_excluded_is_counted(tmp_path: Path) -> None:
     model = found.model()
     assert (model.mix, model.skipped) == ({"GET /a": 2}, {"requests that were excluded": 1})
     assert found.requests()["GET /a"].target == "/a"  # without the query
+
+
+@pytest.mark.parametrize(
+    ("line", "log_format", "name"),
+    [
+        (COMBINED, "", "combined"),
+        (COMBINED.partition(' "-"')[0], "", "common"),
+        (LINES[7][0], "", "load balancer"),
+        (LINES[8][0], "", "JSON lines"),
+        (COMBINED, '%h %l %u %t "%r" %s %b', "a format of its own"),
+    ],
+)
+def test_the_form_that_was_found_is_told(
+    tmp_path: Path, line: str, log_format: str, name: str
+) -> None:
+    path = tmp_path / "some.log"
+    path.write_text(f"no request at all\n\n{line}\n")
+    reading = read_access_log(path, LogForm(log_format=log_format)).model(tolerance=0.5).reading
+    assert reading is not None
+    assert (reading.form, reading.lines) == (name, 3)
 
 
 def test_visitors_are_counted_and_not_kept(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flashdrill.cli.main import invoke
 
 JTL = "timeStamp,label\n" + "".join(f"{1_767_240_000_000 + n},L{n % 7}\n" for n in range(3000))
 PACKED = gzip.compress(JTL.encode())
-KINDS = ("jtl", "csv")
+KINDS = ("jtl", "access-log", "csv")
 
 
 def zipped() -> bytes:
@@ -29,10 +29,10 @@ def zipped() -> bytes:
 ODD = {
     "empty": (b"", "the file is empty"),
     "nothing, packed": (gzip.compress(b""), "the file is empty"),
-    "blank": (b"\n \n\n", "no arrivals|no requests|is empty"),
-    "binary": (bytes(range(256)) * 40, "cannot be used|no requests"),
-    "zeros": (bytes(5000), "NUL bytes|no requests"),
-    "a mark alone": (b"\xff\xfe", "is empty|no requests"),
+    "blank": (b"\n \n\n", "no arrivals|no access log|is empty"),
+    "binary": (bytes(range(256)) * 40, "cannot be used|no access log"),
+    "zeros": (bytes(5000), "NUL bytes|no access log"),
+    "a mark alone": (b"\xff\xfe", "is empty|no access log"),
     "a packing cut off": (PACKED[:-500], "not a whole gzip file"),
     "a packing torn": (PACKED[:300] + b"\xff" * 40 + PACKED[340:], "not a whole gzip file"),
     "a packing with more": (PACKED + b"more", "not a whole gzip file"),

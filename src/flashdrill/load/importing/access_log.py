@@ -16,7 +16,13 @@ from typing import BinaryIO
 
 from flashdrill.load.importing.found import EMPTY, Found
 from flashdrill.load.importing.log_format import reader_of
-from flashdrill.load.importing.log_line import LONGEST_LINE, Entry, UselessLineError, entry_of
+from flashdrill.load.importing.log_line import (
+    LONGEST_LINE,
+    Entry,
+    UselessLineError,
+    entry_of,
+    form_of,
+)
 from flashdrill.load.importing.route import label_of
 from flashdrill.load.importing.source import opened
 from flashdrill.model.traffic import TrafficModel
@@ -71,6 +77,7 @@ def read_access_log(path: Path, form: LogForm) -> Found:
     found = Found(path)
     read = reader_of(form.log_format) if form.log_format else entry_of
     is_excluded: dict[str, bool] = {}
+    is_known = False
     with opened(path) as file:
         for number, line in enumerate(_lines(file), start=1):
             found.count(number)
@@ -82,6 +89,9 @@ def read_access_log(path: Path, form: LogForm) -> Found:
             except UselessLineError as error:
                 found.damage(number, str(error))
                 continue
+            if not is_known:
+                found.read_as("a format of its own" if form.log_format else form_of(line))
+                is_known = True
             label = label_of(entry.method, entry.target, form.depth)
             if label not in is_excluded:
                 is_excluded[label] = any(fnmatchcase(label, each) for each in form.exclude)

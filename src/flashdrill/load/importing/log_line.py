@@ -88,6 +88,16 @@ def entry_of(line: bytes) -> Entry:
     return Entry(method, target, at_s, is_exact, visitor=found["visitor"].decode("latin-1"))
 
 
+def form_of(line: bytes) -> str:
+    """What the form of a line is called that has a request."""
+    if line.lstrip().startswith(b"{"):
+        return "JSON lines"
+    found = _LINE.match(line)
+    if found is None:
+        return "load balancer"
+    return "combined" if len(_AGENT.findall(found["rest"])) >= 2 else "common"
+
+
 def asked_for(request: bytes) -> tuple[str, str]:
     """Method and target of a request line. Raises UselessLineError."""
     found = _REQUEST.fullmatch(request)
