@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashdrill.errors import ConfigError
-from flashdrill.load.importing.jtl import USUAL, JtlForm, Transactions, import_jtl, read_jtl
+from flashdrill.load.importing.jtl import USUAL, JtlForm, import_jtl, read_jtl
+from flashdrill.load.importing.transactions import Transactions
 from flashdrill.model.traffic import TrafficModel
 
 T0 = 1_532_376_558_104

@@ -170,7 +170,8 @@ def jtl(
     sub_results: bool,
 ) -> int:
     """Import a JMeter result file: CSV with any columns, or XML; also gzipped."""
-    from flashdrill.load.importing.jtl import JtlForm, Transactions, import_jtl  # noqa: PLC0415  (a quick --help)
+    from flashdrill.load.importing.jtl import JtlForm, import_jtl  # noqa: PLC0415  (a quick --help)
+    from flashdrill.load.importing.transactions import Transactions  # noqa: PLC0415
 
     form = JtlForm(
         separator=_one_character(separator),

@@ -6,9 +6,9 @@ XML (`jtl_xml`). The file is streamed. A row that cannot be used is damaged, wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,32 +18,21 @@ from flashdrill.load.importing.found import EMPTY, Found
 from flashdrill.load.importing.jtl_xml import is_xml, read_xml
 from flashdrill.load.importing.rows import NOT_DECODED, SEPARATORS, Rows
 from flashdrill.load.importing.source import encoding_of, opened, text_lines
+from flashdrill.load.importing.transactions import SEVERAL, SUMS, UNKNOWN, Transactions
 from flashdrill.model.traffic import TrafficModel
 
-TIME, LABEL, THREAD, HOST, MESSAGE = (
-    "timeStamp",
-    "label",
-    "threadName",
-    "Hostname",
-    "responseMessage",
-)
+TIME, LABEL = "timeStamp", "label"
+_MATTERING = (TIME, LABEL, "threadName", "Hostname", "responseMessage", "SampleCount")
 USUAL = (
     *("timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "dataType"),
     *("success", "failureMessage", "bytes", "sentBytes", "grpThreads", "allThreads", "URL"),
     *("Latency", "IdleTime", "Connect"),
 )
 """The columns of a JMeter that was not told otherwise (jmeter.save.saveservice.* of version 5)."""
-_SUM = "Number of samples in transaction"
 NAMES = {"\t": "tabs", ",": "commas"}
-SUMS = "transactions (sums of their samples)"
-
-
-class Transactions(StrEnum):
-    """What to do with the rows of transaction controllers, which stand beside those of their samples."""
-
-    SKIP = "skip"
-    ONLY = "only"
-    BOTH = "both"
+_FIRST_TIME = re.compile(
+    r'"?[0-9][0-9/:T. -]*[0-9](?:,[0-9]{3}(?=[;\t|]))?"?(?P<separator>[,;\t|])'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +58,7 @@ class _Columns:
     thread: int
     host: int
     message: int
+    samples: int
 
 
 def import_jtl(
@@ -86,7 +76,14 @@ def read_jtl(path: Path, form: JtlForm) -> Found:
     with opened(path) as file:
         if is_xml(file):
             found = Found(path, "samples")
-            read_xml(file, path, found, form.encoding, takes_sub_results=form.takes_sub_results)
+            read_xml(
+                file,
+                path,
+                found,
+                form.encoding,
+                transactions=form.transactions,
+                takes_sub_results=form.takes_sub_results,
+            )
             return found
         return _Csv(path, form).read(file)
 
@@ -95,6 +92,7 @@ def model_of_jtl(found: Found, mapping: Sequence[str] = (), tolerance: float = 0
     """The traffic model of what was found. Raises ConfigError."""
     remedies = {
         NOT_DECODED: "name the file's encoding, such as --encoding gb18030",
+        SEVERAL: "let JMeter write each sample: mode=Standard",
         SUMS: "take the transactions: --transactions only",
     }
     remedy = "; ".join(remedies[reason] for reason in remedies if found.has(reason))
@@ -124,6 +122,7 @@ class _Csv:
             separator = self._form.separator or _separator(first)
             self._found.read_as(f"CSV with {NAMES.get(separator, separator)}", encoding)
             rows = Rows(lines, self._found, separator)
+            rows.is_plausible = self._is_plausible
             for row in rows:
                 self._take(row, rows)
         if self._clock and self._clock.ambiguous:
@@ -133,51 +132,70 @@ class _Csv:
         return self._found
 
     def _take(self, row: list[str], rows: Rows) -> None:
-        if not any(row) or (len(row) == 1 and not row[0].strip()):
-            self._found.skip(EMPTY)
-            return
-        is_header = TIME in row and (LABEL in row or self._columns is None)
-        if self._columns is None or is_header:
-            self._begin(row, rows.line, is_header=is_header)
-            rows.width = len(self._columns.names) if self._columns else 0
         columns = self._columns
-        if columns is None or is_header:
-            return
-        if len(row) != len(columns.names):
-            rows.damage(_miscounted(len(row), len(columns.names)))
-            return
-        if columns.message >= 0 and self._is_left_out(row[columns.message]):
+        if columns is None or len(row) != len(columns.names):
+            self._take_odd(row, rows)
             return
         try:
             at_ms = self._ms(row[columns.time])
         except NoTimeError as error:
-            rows.damage(f"a {TIME} that is none: {error}")
+            if not self._is_heading(row, rows):
+                rows.damage(f"a {TIME} that is none: {error}", is_whole=True)
             return
-        session = row[columns.thread] if columns.thread >= 0 else None
-        if session is not None and columns.host >= 0:
-            session = f"{row[columns.host]} {session}"
-        self._found.arrival(row[columns.label], at_ms, session)
+        message = row[columns.message] if columns.message >= 0 else ""
+        reason = self._form.transactions.leave_out(message)
+        if reason:
+            self._found.skip(reason, rows.line)
+        elif columns.samples >= 0 and row[columns.samples] not in {"1", ""}:
+            rows.damage(f"{SEVERAL}: SampleCount is {row[columns.samples][:40]!r}", is_whole=True)
+        else:
+            self._found.arrival(row[columns.label], at_ms, _session(row, columns))
 
-    def _is_left_out(self, message: str) -> bool:
-        wanted = self._form.transactions
-        is_sum = message.startswith(_SUM)
-        if wanted is Transactions.SKIP and is_sum:
-            self._found.skip(SUMS)
-            return True
-        if wanted is Transactions.ONLY and not is_sum:
-            self._found.skip("samples of transactions")
-            return True
-        return False
+    def _take_odd(self, row: list[str], rows: Rows) -> None:
+        """A row of another number of fields, or the first one."""
+        if self._is_heading(row, rows):
+            return
+        if self._columns is None:
+            self._begin(self._headless(row, rows.line), rows)
+            self._take(row, rows)
+        else:
+            rows.damage(_miscounted(len(row), len(self._columns.names)))
 
-    def _begin(self, row: list[str], line: int, *, is_header: bool) -> None:
-        """Take the columns of a header, or of a first row without one. Raises ConfigError for a row that is neither."""
-        columns = self._named(row, line) if is_header else self._headless(row, line)
+    def _is_heading(self, row: list[str], rows: Rows) -> bool:
+        """Whether the row is empty, or says what the columns are from there on; that is then taken."""
+        if not any(row) or (len(row) == 1 and not row[0].strip()):
+            self._found.skip(EMPTY, rows.line)
+            return True
+        if TIME not in row or (LABEL not in row and self._columns is not None):
+            return False
+        columns = self._named(row, rows.line)
+        if self._columns is None and self._form.columns:
+            self._found.notes.append("there is a header: it is taken, in the place of --columns")
+        self._begin(columns, rows)
+        return True
+
+    def _is_plausible(self, row: list[str]) -> bool:
+        """Whether the fields, which are as many as columns, are an arrival or a header."""
+        columns = self._columns
+        if columns is None or row == list(columns.names):
+            return True
+        try:
+            self._clock_of(row[columns.time]).ms(row[columns.time])
+        except NoTimeError as error:
+            return isinstance(error, NoZoneError)
+        return True
+
+    def _begin(self, columns: _Columns, rows: Rows) -> None:
+        """From this row on these are the columns."""
         if self._columns == columns:
-            self._found.skip("repeated headers")
+            self._found.skip("repeated headers", rows.line)
         elif self._columns is not None:
-            self._found.skip("headers of other columns")
-            self._found.notes.append(f"from line {line} on there are other columns")
+            self._found.skip("headers of other columns", rows.line)
+            self._found.notes.append(f"from line {rows.line} on there are other columns")
+        elif columns.message < 0 and self._form.transactions is Transactions.SKIP:
+            self._found.notes.append(UNKNOWN)
         self._columns = columns
+        rows.width = len(columns.names)
 
     def _headless(self, row: list[str], line: int) -> _Columns:
         if self._form.columns:
@@ -195,9 +213,7 @@ class _Csv:
                 raise self._no_column(name, names, line)
             if names.count(name) > 1:
                 raise ConfigError(f"two columns are called {name!r}", path=self._path, line=line)
-        places = [
-            names.index(n) if n in names else -1 for n in (TIME, LABEL, THREAD, HOST, MESSAGE)
-        ]
+        places = [names.index(n) if n in names else -1 for n in _MATTERING]
         return _Columns(tuple(names), *places)
 
     def _no_column(self, name: str, names: Sequence[str], line: int) -> ConfigError:
@@ -211,17 +227,31 @@ class _Csv:
 
     def _ms(self, text: str) -> int:
         """Raises NoTimeError, and ConfigError for a time that no row of this file can tell."""
-        if self._clock is None:
-            form = self._form.time_format or ("unix-ms" if text.isdigit() else form_of(text))
-            self._clock = Clock(form, self._form.time_zone)
+        clock = self._clock or self._clock_of(text)
         try:
-            return self._clock.ms(text)
+            at_ms = clock.ms(text)
         except NoZoneError as error:
             raise ConfigError(
                 str(error),
                 path=self._path,
                 remedy="say where JMeter ran, such as --time-zone Europe/Berlin",
             ) from error
+        self._clock = clock
+        return at_ms
+
+    def _clock_of(self, text: str) -> Clock:
+        """The clock of this file: once it is known, or as the text suggests."""
+        if self._clock is not None:
+            return self._clock
+        form = self._form.time_format or ("unix-ms" if text.isdigit() else form_of(text))
+        return Clock(form, self._form.time_zone)
+
+
+def _session(row: list[str], columns: _Columns) -> str | None:
+    if columns.thread < 0:
+        return None
+    thread = row[columns.thread]
+    return f"{row[columns.host]} {thread}" if columns.host >= 0 else thread
 
 
 def _first(lines: Iterator[str]) -> tuple[str, Iterator[str]]:
@@ -240,12 +270,13 @@ def _chained(passed: list[str], lines: Iterator[str]) -> Iterator[str]:
 
 
 def _separator(first: str) -> str:
-    """The separator of a header, or of a first row: the one there is most of."""
+    """The separator of a header, or of a first row: what is after its time, or what there is most of."""
     names = first.rstrip("\r\n")
     for separator in SEPARATORS:
         if separator in names and TIME in names.split(separator):
             return separator
-    return max(SEPARATORS, key=names.count)
+    after_time = _FIRST_TIME.match(names)
+    return after_time["separator"] if after_time else max(SEPARATORS, key=names.count)
 
 
 def _miscounted(found: int, wanted: int) -> str:

@@ -1,15 +1,15 @@
 """The rows of a separated file, each with the line on which it begins, however its quotes are.
 
 A quoted field may go over lines, and a quote that is never closed would swallow the rest of the file. So a row has an
-end: after MOST_LINES lines or LONGEST_ROW characters, or as soon as a line inside a quoted field is a whole row by
-itself. Then the line on which the row began is damaged, and reading goes on with the next one.
+end: after MOST_LINES lines or LONGEST_ROW characters, or as soon as a line inside a quoted field is a whole, plausible
+row by itself. Then the line on which the row began is damaged, and reading goes on with the next one.
 """
 
 from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flashdrill.load.importing.found import Found
 from flashdrill.load.importing.source import CUT, is_decoded
@@ -27,11 +27,13 @@ class UnclosedQuoteError(Exception):
 class Rows:
     """The rows of these lines. `line` and `spanned` are where the last row began, and over how many lines it went.
 
-    `width` is how many fields a row has; 0 for any number. Rows that cannot be read are told to `found` as damaged.
+    `width` is how many fields a row has; 0 for any number. `is_plausible` says of fields of that number whether they
+    can be a row. Rows that cannot be read are told to `found` as damaged.
     """
 
     def __init__(self, lines: Iterator[str], found: Found, separator: str, width: int = 0) -> None:
         self.width = width
+        self.is_plausible: Callable[[list[str]], bool] = lambda _: True
         self.line = 1
         self.spanned = 0
         self._lines = lines
@@ -43,6 +45,7 @@ class Rows:
 
     def __iter__(self) -> Iterator[list[str]]:
         """Every row that can be read; an empty line is an empty row."""
+        csv.field_size_limit(2 * LONGEST_ROW)
         while True:
             reader = csv.reader(self._fed(), delimiter=self._separator, strict=True)
             try:
@@ -53,7 +56,8 @@ class Rows:
                         self.damage(problem)
                         break
                     yield row
-                    self._next_row()
+                    if self._row:
+                        self._next_row()
                 else:
                     return
             except UnclosedQuoteError:
@@ -61,25 +65,28 @@ class Rows:
             except csv.Error as error:
                 self.damage(self._said(error))
 
-    def damage(self, problem: str) -> None:
-        """The last row cannot be used: its first line is damaged, and the others are read again as rows."""
+    def damage(self, problem: str, *, is_whole: bool = False) -> None:
+        """The last row cannot be used: its first line is damaged, and the others are read again as rows.
+
+        Unless it `is_whole`: then the others are certain to belong to it.
+        """
         self._found.damage(self.line, problem)
-        self._again.extendleft(reversed(self._row[1:]))
-        del self._row[1:]
+        if not is_whole:
+            self._again.extendleft(reversed(self._row[1:]))
+            del self._row[1:]
         self._next_row()
 
     def _fed(self) -> Iterator[str]:
         """Lines for the reader, as long as there is room in the row."""
+        again, row = self._again, self._row
         while True:
-            if self._row and self._is_over():
-                raise UnclosedQuoteError
-            line = self._again.popleft() if self._again else next(self._lines, None)
+            line = again.popleft() if again else next(self._lines, None)
             if line is None:
                 return
-            if self._row and self.width and self._is_row(line):
-                self._again.appendleft(line)
+            if row and (self._is_over() or (self.width and self._is_row(line))):
+                again.appendleft(line)
                 raise UnclosedQuoteError
-            self._row.append(line)
+            row.append(line)
             self._characters += len(line)
             yield line
 
@@ -91,11 +98,10 @@ class Rows:
         if line.count(self._separator) < self.width - 1 or line.count('"') % 2:
             return False
         try:
-            return (
-                len(next(csv.reader([line], delimiter=self._separator, strict=True))) == self.width
-            )
+            row = next(csv.reader([line], delimiter=self._separator, strict=True))
         except (csv.Error, StopIteration):
             return False
+        return len(row) == self.width and self.is_plausible(row)
 
     def _problem(self) -> str:
         """What is wrong with the characters of the last row, or nothing."""

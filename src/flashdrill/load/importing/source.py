@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,10 @@ LONGEST_LINE = 1 << 20
 """Characters. The rest of a longer line is passed over, and what there is of it is marked."""
 CUT = "\ufffc"
 """At the end of a line that was too long; the character stands for an object that is not text."""
-_UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
+_UNDECODED = "\udcff"
+"""In the place of bytes that are not of the encoding; no text has it by itself."""
+_MARKED = "flashdrill.marked"
+_BOM = "\ufeff"
 _GZIP = b"\x1f\x8b"
 _OTHER_PACKINGS = {
     b"BZh": "bzip2",
@@ -61,6 +63,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             path=path,
             remedy="nobody knows how much is missing; zcat gives you what is there",
         ) from error
+    except UnicodeError as error:
+        raise ConfigError(
+            f"cannot be read in this encoding: {error}",
+            path=path,
+            remedy="name the one that it is written in, such as --encoding utf-16-le",
+        ) from error
     except OSError as error:
         raise no_such_file(path, error) from error
 
@@ -68,7 +76,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def encoding_of(file: BinaryIO, asked: str = "") -> str:
     """The encoding that was asked for, else that of the byte order mark, else UTF-8. Raises LookupError."""
     if asked:
-        return codecs.lookup(asked).name
+        return _of_text(asked)
     start = io.BufferedReader.peek(file, 4) if isinstance(file, io.BufferedReader) else _peek(file)
     return next((name for mark, name in _MARKS if start.startswith(mark)), UTF_8)
 
@@ -76,8 +84,8 @@ def encoding_of(file: BinaryIO, asked: str = "") -> str:
 @contextmanager
 def text_lines(file: BinaryIO, encoding: str) -> Iterator[Iterator[str]]:
     """The lines with their ends. What is not of the encoding is in them as something that `is_decoded` knows."""
-    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
-    text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    codecs.register_error(_MARKED, _marked)
+    text = io.TextIOWrapper(file, encoding=encoding, errors=_MARKED, newline="")
     try:
         yield _bounded(text)
     finally:
@@ -86,11 +94,30 @@ def text_lines(file: BinaryIO, encoding: str) -> Iterator[Iterator[str]]:
 
 def is_decoded(text: str) -> bool:
     """Whether all of it was of the encoding that it was read in."""
-    return text.isascii() or _UNDECODED.search(text) is None
+    return text.isascii() or _UNDECODED not in text
+
+
+def _of_text(asked: str) -> str:
+    """The usual name of an encoding of texts. Raises LookupError."""
+    codecs.register_error(_MARKED, _marked)
+    try:
+        b"1".decode(asked, _MARKED)
+    except UnicodeError as error:
+        raise LookupError(asked) from error
+    return codecs.lookup(asked).name
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODED, error.end
 
 
 def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+    is_first = True
     while line := text.readline(LONGEST_LINE):
+        if is_first:
+            line, is_first = line.removeprefix(_BOM) or "\n", False
         if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
             yield line
         else:
