@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flashdrill.load.importing.found import Asked
+    from flashdrill.model.recorded_requests import RecordedRequests
     from flashdrill.model.traffic import TrafficModel
 
 
@@ -55,6 +60,13 @@ def _writable(ctx: click.Context, _: click.Parameter, output: Path) -> Path:
     return output
 
 
+def _writable_or_none(
+    ctx: click.Context, parameter: click.Parameter, output: Path | None
+) -> Path | None:
+    """The same, of a file that need not be written."""
+    return None if output is None else _writable(ctx, parameter, output)
+
+
 _source = click.argument("source", type=click.Path(path_type=Path, dir_okay=False), is_eager=True)
 _output = click.option(
     "-o",
@@ -69,6 +81,13 @@ _curve = click.option(
     callback=_step,
     metavar="STEP",
     help="Keep how many came in each step, such as 1s, in the place of their times: to be edited.",
+)
+_requests = click.option(
+    "--requests",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_writable_or_none,
+    metavar="FILE",
+    help="Also write a request for each label, such as shop.requests.yaml: a file for `requests:`.",
 )
 _json = click.option(
     "--json",
@@ -134,6 +153,7 @@ Examples:
 @_curve
 @_json
 @_tolerate
+@_requests
 @_separator
 @_encoding
 @click.option(
@@ -161,6 +181,7 @@ def jtl(
     curve: float | None,
     as_json: bool,
     tolerate: float,
+    requests: Path | None,
     separator: str,
     encoding: str,
     columns: str,
@@ -182,9 +203,10 @@ def jtl(
         transactions=Transactions(transactions),
         takes_sub_results=sub_results,
     )
-    return _write(
-        import_jtl(source, mapping, tolerance=tolerate, form=form), output, curve, as_json=as_json
-    )
+    model = import_jtl(source, mapping, tolerance=tolerate, form=form)
+    if requests:
+        model = _with_sketches(model, output, requests, mapping, {})
+    return _write(model, output, curve, as_json=as_json, requests=requests)
 
 
 @import_traffic.command(
@@ -202,7 +224,13 @@ Examples:
 @_curve
 @_json
 @_tolerate
-@click.option("--time", metavar="COLUMN[,COLUMN]", default="", help="Of the times, or date,time; else it is found.")
+@_requests
+@click.option(
+    "--time",
+    metavar="COLUMN[,COLUMN]",
+    default="",
+    help="Of the times, or date,time; else it is found.",
+)
 @click.option(
     "--label", "labels", metavar="COLUMN[,COLUMN]", default="", help="Of what was asked for."
 )
@@ -229,6 +257,7 @@ def csv_table(
     curve: float | None,
     as_json: bool,
     tolerate: float,
+    requests: Path | None,
     time: str,
     labels: str,
     session: str,
@@ -254,7 +283,9 @@ def csv_table(
         encoding=encoding,
     )
     model = import_csv(source, mapping, tolerance=tolerate, form=form)
-    return _write(model, output, curve, as_json=as_json)
+    if requests:
+        model = _with_sketches(model, output, requests, mapping, {})
+    return _write(model, output, curve, as_json=as_json, requests=requests)
 
 
 def _one_character(text: str) -> str:
@@ -279,6 +310,7 @@ Examples:
 @_mapping
 @_curve
 @_json
+@_requests
 @click.option(
     "--tolerate",
     callback=_share,
@@ -314,20 +346,120 @@ def access_log(
     curve: float | None,
     as_json: bool,
     tolerate: float,
+    requests: Path | None,
     depth: int,
     log_format: str,
     exclude: tuple[str, ...],
 ) -> int:
     """Import a web server's access log: common, combined, nginx's, JSON lines, or a format of yours; also gzipped."""
-    from flashdrill.load.importing.access_log import LogForm, import_access_log  # noqa: PLC0415
+    from flashdrill.load.importing.access_log import LogForm, model_of_log, read_access_log  # noqa: PLC0415
 
     form = LogForm(depth, log_format, exclude)
-    model = import_access_log(source, mapping, tolerance=tolerate, form=form)
-    return _write(model, output, curve, as_json=as_json)
+    found = read_access_log(source, form)
+    model = model_of_log(found, mapping, tolerate)
+    if requests:
+        model = _with_sketches(model, output, requests, mapping, found.requests())
+    return _write(model, output, curve, as_json=as_json, requests=requests)
 
 
-def _write(model: TrafficModel, output: Path, curve_step_s: float | None, *, as_json: bool) -> int:
-    """Write the model, and say what it is."""
+@import_traffic.command(
+    epilog="""
+\b
+Examples:
+  flashdrill import har shop.har -o traffic.yaml
+  flashdrill import har shop.har -o traffic.yaml --requests shop.requests.yaml --host api.example
+""",
+)
+@_source
+@_output
+@_mapping
+@_curve
+@_json
+@_tolerate
+@_requests
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Whose requests to take, instead of the busiest host's. May be repeated.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(0, 16),
+    default=8,
+    show_default=True,
+    help="How many parts of a path make up a label: with 2, /orders/17/lines becomes /orders/*.",
+)
+@click.option("--static", "keeps_static", is_flag=True, help="Take images, styles and scripts too.")
+def har(
+    source: Path,
+    output: Path,
+    mapping: tuple[str, ...],
+    curve: float | None,
+    as_json: bool,
+    tolerate: float,
+    requests: Path | None,
+    hosts: tuple[str, ...],
+    depth: int,
+    keeps_static: bool,
+) -> int:
+    """Import what a browser or a proxy recorded (HAR), without cookies, credentials and answers."""
+    from flashdrill.load.importing.har import HarForm, model_of_har, read_har  # noqa: PLC0415
+
+    found = read_har(source, HarForm(hosts, depth, keeps_static))
+    model = model_of_har(found.found, mapping, tolerate)
+    if requests:
+        model = _with_requests(model, output, requests, found.requests, mapping)
+    return _write(model, output, curve, as_json=as_json, requests=requests)
+
+
+def _with_sketches(
+    model: TrafficModel,
+    output: Path,
+    requests: Path,
+    mapping: tuple[str, ...],
+    asked: Mapping[str, Asked],
+) -> TrafficModel:
+    """The same for a recording without bodies: what it does not know is for the user to fill in."""
+    from flashdrill.load.importing.sketches import sketched  # noqa: PLC0415
+
+    return _with_requests(model, output, requests, sketched(model.mix, asked), mapping)
+
+
+def _with_requests(
+    model: TrafficModel,
+    output: Path,
+    requests: Path,
+    recorded: RecordedRequests,
+    mapping: tuple[str, ...],
+) -> TrafficModel:
+    """Write the requests; the model then, whose labels become them unless the user said otherwise."""
+    from flashdrill.load.importing.labels import choose  # noqa: PLC0415
+    from flashdrill.model.reading import Reading  # noqa: PLC0415
+    from flashdrill.plan.recorded_requests import write_requests  # noqa: PLC0415
+
+    if requests.resolve() == output.resolve():
+        raise click.BadParameter("that is the traffic model: choose another file")
+    reading = model.reading or Reading()
+    model = replace(
+        model,
+        operations=choose(model.offsets_ms, mapping, recorded.operations()),
+        reading=replace(reading, notes=(*reading.notes, *recorded.told())),
+    )
+    write_requests(recorded, requests)
+    return model
+
+
+def _write(
+    model: TrafficModel,
+    output: Path,
+    curve_step_s: float | None,
+    *,
+    as_json: bool,
+    requests: Path | None = None,
+) -> int:
+    """Write the model, and say what it is, and where its requests are if there are any."""
     from flashdrill.cli.import_words import tell  # noqa: PLC0415
     from flashdrill.plan.arrivals import on_a_curve  # noqa: PLC0415
     from flashdrill.plan.traffic import write_traffic  # noqa: PLC0415
@@ -335,5 +467,6 @@ def _write(model: TrafficModel, output: Path, curve_step_s: float | None, *, as_
     if curve_step_s:
         model = on_a_curve(model, curve_step_s)
     written = write_traffic(model, output)
+    written = (*written, requests) if requests else written
     tell(model, click.get_current_context().info_name or "", written, as_json=as_json)
     return 0

@@ -8,7 +8,7 @@ the `operations` of the traffic model, for the user to edit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flashdrill.errors import ConfigError
 from flashdrill.model.traffic import journey_of
@@ -35,8 +35,10 @@ def guess(label: str) -> str:
     return WRITE_JOURNEY if is_write else READ_JOURNEY
 
 
-def choose(labels: Iterable[str], mapping: Sequence[str]) -> dict[str, str]:
-    """The journey of every label: the user's `PATTERN=JOURNEY` items first, else the guess.
+def choose(
+    labels: Iterable[str], mapping: Sequence[str], named: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The journey of every label: the user's `PATTERN=JOURNEY` items first, what is `named`, else the guess.
 
     Raises ConfigError for an item that is not of that form, or fits no label.
     """
@@ -46,7 +48,9 @@ def choose(labels: Iterable[str], mapping: Sequence[str]) -> dict[str, str]:
         if not any(journey_of(name, {pattern: "x"}) for name in names):
             known = ", ".join(sorted(names)[:10])
             raise ConfigError(f"--map {pattern}: no label fits it; there are {known}")
-    return {name: journey_of(name, asked) or guess(name) for name in names}
+    return {
+        name: journey_of(name, asked) or (named or {}).get(name) or guess(name) for name in names
+    }
 
 
 def _item(text: str) -> tuple[str, str]:

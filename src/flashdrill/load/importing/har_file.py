@@ -1,0 +1,113 @@
+"""A HAR file's entries, one by one: the document is in memory as bytes, and an entry is decoded when its turn comes.
+
+Answers' bodies are most of such a file; they are passed over, and never decoded (docs/decisions/har.md).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flashdrill.errors import ConfigError
+from flashdrill.load.importing.source import encoding_of, opened
+
+LARGEST = 1 << 30
+"""Bytes, unpacked."""
+_PIECE = 1 << 20
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_EXPORT = "export it again, as HAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One entry as it is written, with its number from 1 and its line."""
+
+    number: int
+    line: int
+    raw: msgspec.Raw
+
+
+class _Log(msgspec.Struct):
+    entries: list[msgspec.Raw]
+
+
+class _Document(msgspec.Struct):
+    log: _Log
+
+
+def parts(path: Path) -> tuple[str, Iterator[Part]]:
+    """The encoding, and the entries. Raises ConfigError for a file that is no HAR, is cut off, or is too large."""
+    encoding, text = _text(path)
+    if not text.strip():
+        raise ConfigError("the file is empty", path=path, remedy=_EXPORT)
+    try:
+        entries = msgspec.json.decode(text, type=_Document).log.entries
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            "JSON without a list `log.entries`: it is no HAR", path=path, line=1, remedy=_EXPORT
+        ) from error
+    except msgspec.DecodeError as error:
+        raise _broken(path, text, str(error)) from error
+    except RecursionError as error:
+        raise ConfigError("nested too deeply for a HAR", path=path) from error
+    if not entries:
+        raise ConfigError("no arrivals: `log.entries` is empty", path=path, remedy=_EXPORT)
+    return encoding, _numbered(text, entries)
+
+
+def _numbered(text: bytes | bytearray, entries: list[msgspec.Raw]) -> Iterator[Part]:
+    line, place = 1, 0
+    for number, raw in enumerate(entries, start=1):
+        start = text.find(bytes(raw), place)
+        line += text.count(b"\n", place, start)
+        yield Part(number, line, raw)
+        line += text.count(b"\n", start, start + len(bytes(raw)))
+        place = start + len(bytes(raw))
+
+
+def _text(path: Path) -> tuple[str, bytes | bytearray]:
+    """The encoding, and the document in UTF-8 without a mark. Raises ConfigError."""
+    text = bytearray()
+    with opened(path) as file:
+        encoding = encoding_of(file)
+        while piece := file.read(_PIECE):
+            text += piece
+            if len(text) > LARGEST:
+                raise ConfigError(
+                    f"over {LARGEST / (1 << 20):,.0f} MiB, which is too large for a HAR: it is one document",
+                    path=path,
+                    remedy="export it without the contents of answers, or import an access log instead",
+                )
+    if encoding.startswith("utf-16"):
+        return encoding, _decoded(path, text, encoding)
+    if text.startswith(codecs.BOM_UTF8):
+        del text[: len(codecs.BOM_UTF8)]
+    return encoding, text
+
+
+def _decoded(path: Path, text: bytearray, encoding: str) -> bytes:
+    try:
+        return text.decode(encoding).encode()
+    except UnicodeError as error:
+        raise ConfigError(f"not text in {encoding}", path=path, remedy=_EXPORT) from error
+
+
+def _broken(path: Path, text: bytes | bytearray, problem: str) -> ConfigError:
+    """What msgspec said, which repeats nothing of the file, with the line in the place of the byte."""
+    found = _BYTE.search(problem)
+    place = int(found[1]) if found else len(text)
+    line = text.count(b"\n", 0, place) + 1
+    if "truncated" in problem:
+        return ConfigError(
+            "the file is cut off: its JSON has no end",
+            path=path,
+            line=line,
+            remedy=f"nobody knows how much is missing: {_EXPORT}",
+        )
+    what = "text that is not UTF-8" if "utf-8" in problem.lower() else "not JSON"
+    return ConfigError(f"{what}, at byte {place}", path=path, line=line, remedy=_EXPORT)
