@@ -151,6 +151,14 @@ def test_columns_that_are_said_beside_a_header_are_told_of(tmp_path: Path) -> No
     assert (found.arrivals, len(found.notes)) == (1, 1)
 
 
+@pytest.mark.parametrize(("end", "notes"), [("", 1), ("\n", 0), ("\r\n", 0)])
+def test_a_last_line_without_an_end_is_told_of(tmp_path: Path, end: str, notes: int) -> None:
+    path = tmp_path / "results.jtl"
+    path.write_bytes((HEADER + ROW * 2 + ROW.rstrip() + end).encode())
+    found = read_jtl(path, JtlForm())
+    assert (found.arrivals, len(found.notes)) == (3, notes)
+
+
 @pytest.mark.parametrize(
     "data",
     [

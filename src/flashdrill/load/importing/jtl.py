@@ -125,6 +125,10 @@ class _Csv:
             rows.is_plausible = self._is_plausible
             for row in rows:
                 self._take(row, rows)
+        if not rows.has_end:
+            self._found.notes.append(
+                "the last line has no end, which JMeter writes: was the file cut off there?"
+            )
         if self._clock and self._clock.ambiguous:
             self._found.notes.append(
                 f"{self._clock.ambiguous} times came twice, when clocks were put back: read as the first of the two"

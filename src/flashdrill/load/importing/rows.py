@@ -25,7 +25,8 @@ class UnclosedQuoteError(Exception):
 
 
 class Rows:
-    """The rows of these lines. `line` and `spanned` are where the last row began, and over how many lines it went.
+    """The rows of these lines. `line` and `spanned` are where the last row began, and over how many lines it went;
+    after all of them `has_end` says whether the last line had its end, which a file that was cut off lacks.
 
     `width` is how many fields a row has; 0 for any number. `is_plausible` says of fields of that number whether they
     can be a row. Rows that cannot be read are told to `found` as damaged.
@@ -36,6 +37,7 @@ class Rows:
         self.is_plausible: Callable[[list[str]], bool] = lambda _: True
         self.line = 1
         self.spanned = 0
+        self.has_end = True
         self._lines = lines
         self._found = found
         self._separator = separator
@@ -78,16 +80,18 @@ class Rows:
 
     def _fed(self) -> Iterator[str]:
         """Lines for the reader, as long as there is room in the row."""
-        again, row = self._again, self._row
+        again, row, last = self._again, self._row, "\n"
         while True:
             line = again.popleft() if again else next(self._lines, None)
             if line is None:
+                self.has_end = last.endswith(("\n", "\r"))
                 return
             if row and (self._is_over() or (self.width and self._is_row(line))):
                 again.appendleft(line)
                 raise UnclosedQuoteError
             row.append(line)
             self._characters += len(line)
+            last = line
             yield line
 
     def _is_over(self) -> bool:
