@@ -52,6 +52,16 @@ class Form:
     tail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What one took: seconds by the clock and of CPU, the most resident bytes; and how many arrivals it found."""
+
+    seconds: float
+    cpu_s: float
+    resident: int
+    arrivals: int
+
+
 def main() -> int:
     """Write, import, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,19 +89,21 @@ def measured(form: Form, folder: Path, size: float) -> dict[str, Any]:
     """The figures of one import; `size` is that of the CSV, in bytes."""
     path = folder / "recording"
     few = _write(form, path, 0.0)
-    _, constant, _ = _imported(form.kind, path)
+    constant = _imported(form.kind, path).resident
     rows = _write(form, path, size * form.share)
-    seconds, most, arrivals = _imported(form.kind, path)
+    import_ = _imported(form.kind, path)
+    megabytes = path.stat().st_size / 1e6
     return {
-        "megabytes": round(path.stat().st_size / 1e6, 1),
+        "megabytes": round(megabytes, 1),
         "rows": rows,
-        "missing": rows - arrivals,
-        "seconds": round(seconds, 1),
-        "mb_per_s": round(path.stat().st_size / 1e6 / seconds, 1),
-        "rows_per_s": round(rows / seconds),
-        "rss_mb": round(most / 1e6, 1),
+        "missing": rows - import_.arrivals,
+        "seconds": round(import_.seconds, 1),
+        "mb_per_s": round(megabytes / import_.seconds, 1),
+        "mb_per_cpu_s": round(megabytes / import_.cpu_s, 1),
+        "cpu_us_per_row": round(import_.cpu_s * 1e6 / rows, 2),
+        "rss_mb": round(import_.resident / 1e6, 1),
         "rss_mb_of_few": round(constant / 1e6, 1),
-        "rss_bytes_per_arrival": round((most - constant) / (rows - few), 2),
+        "rss_bytes_per_arrival": round((import_.resident - constant) / (rows - few), 2),
     }
 
 
@@ -108,8 +120,8 @@ def _write(form: Form, path: Path, size: float) -> int:
     return count * ROWS
 
 
-def _imported(kind: str, path: Path) -> tuple[float, int, int]:
-    """Seconds, the most resident bytes, and the arrivals of an import in a process of its own."""
+def _imported(kind: str, path: Path) -> Import:
+    """An import in a process of its own."""
     words = ("import", kind, str(path), "-o", str(path.with_suffix(".yaml")), "--json")
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
@@ -122,7 +134,8 @@ def _imported(kind: str, path: Path) -> tuple[float, int, int]:
         if process.returncode:
             raise SystemExit(f"flashdrill import {kind} ended with {process.returncode}")
         output.seek(0)
-        return seconds, usage.ru_maxrss * 1024, json.load(output)["arrivals"]
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Import(seconds, cpu_s, usage.ru_maxrss * 1024, json.load(output)["arrivals"])
 
 
 def _label(row: int) -> str:
