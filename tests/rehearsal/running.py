@@ -21,6 +21,8 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "scenarios" / "smoke.yaml"
+BRIEF = ROOT / "tests" / "rehearsal" / "brief.yaml"
+"""Half as long, under one outage."""
 PATIENCE_S = 240.0
 
 

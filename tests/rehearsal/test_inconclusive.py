@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.running import find, finish, started, under_load, wait_until
+from tests.rehearsal.running import BRIEF, find, finish, started, under_load, wait_until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -17,7 +17,12 @@ pytestmark = pytest.mark.rehearsal
 def test_a_fault_that_cannot_be_injected_makes_the_run_inconclusive(tmp_path: Path) -> None:
     out = tmp_path / "runs"
     with started(
-        out, "--toxiproxy", "embedded", "--chaos", "tests/rehearsal/late_latency.yaml"
+        out,
+        "--toxiproxy",
+        "embedded",
+        "--chaos",
+        "tests/rehearsal/late_latency.yaml",
+        scenario=BRIEF,
     ) as process:
         wait_until("the load has begun", lambda: under_load(out, 2))
         server = find(process, ("flashdrill.toxiproxy.embedded",))
@@ -30,8 +35,8 @@ def test_a_fault_that_cannot_be_injected_makes_the_run_inconclusive(tmp_path: Pa
 
 def test_a_generator_that_stood_still_makes_the_run_inconclusive(tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    with started(out, "--no-chaos") as process:
-        wait_until("the load has begun", lambda: under_load(out, 5))
+    with started(out, "--no-chaos", scenario=BRIEF) as process:
+        wait_until("the load has begun", lambda: under_load(out, 3))
         crowd = find(process, ("locust",))
         assert crowd is not None
         crowd.send_signal(signal.SIGSTOP)

@@ -18,7 +18,7 @@ from flashdrill.model.faults import FaultPlan, FaultRecord, PlannedFault
 from flashdrill.model.journal import Journal, unhealed
 from flashdrill.stack.healing import why_left
 from flashdrill.stack.undo.circumstances import Circumstances
-from tests.services.chaos_rig import PATIENCE_S, Processes
+from tests.services.chaos_rig import PATIENCE_S, Processes, healed_at_last
 
 IDLE_HEAL_S = 1.0
 """How long a healing that does nothing is waited for."""
@@ -49,7 +49,7 @@ class Bench:
         async with self.chaos(fault, **parameters) as chaos:
             (record,) = await chaos.run(asyncio.get_running_loop().time())
             is_over = True
-            assert await chaos.heal_all() == ()
+            assert await healed_at_last(chaos) == ()
         return record
 
     @asynccontextmanager

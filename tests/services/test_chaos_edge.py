@@ -22,8 +22,8 @@ from flashdrill.model.faults import FaultRecord, PlannedFault
 from flashdrill.model.journal import unhealed
 from flashdrill.model.op import Outcome
 from tests.services.chaos_edge_rig import SECRET, EdgeRig, edge_rig, planned
+from tests.services.chaos_rig import healed_at_last, rig
 from tests.services.chaos_rig import planned as planned_on_it
-from tests.services.chaos_rig import rig
 from tests.services.toxiproxy_servers import running
 
 pytestmark = pytest.mark.services
@@ -134,7 +134,7 @@ async def test_a_sabotaged_healing_is_not_called_healed(tmp_path: Path) -> None:
         assert [n for n, r in records.items() if "NOT HEALED" not in r.error] == []
         assert set(await it.edge.rules()) == {f"flashdrill-{name}" for name in FAULTS}
         is_over = True
-        left = await asyncio.gather(*(chaos.heal_all() for _, chaos in tries.values()))
+        left = await asyncio.gather(*(healed_at_last(chaos) for _, chaos in tries.values()))
         assert [fault for faults in left for fault in faults] == []
         assert await it.edge.rules() == {}
 
