@@ -6,6 +6,7 @@ Answers' bodies are most of such a file; they are passed over, and never decoded
 from __future__ import annotations
 
 import codecs
+import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from flashdrill.load.importing.source import encoding_of, opened
 
 LARGEST = 1 << 30
 """Bytes, unpacked."""
-_PIECE = 1 << 20
+_START = 4096
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _EXPORT = "export it again, as HAR"
 
@@ -43,10 +44,11 @@ class _Document(msgspec.Struct):
 def parts(path: Path) -> tuple[str, Iterator[Part]]:
     """The encoding, and the entries. Raises ConfigError for a file that is no HAR, is cut off, or is too large."""
     encoding, text = _text(path)
-    if not text.strip():
+    document = memoryview(text)[len(codecs.BOM_UTF8) if text.startswith(codecs.BOM_UTF8) else 0 :]
+    if not bytes(document[:_START]).strip():
         raise ConfigError("the file is empty", path=path, remedy=_EXPORT)
     try:
-        entries = msgspec.json.decode(text, type=_Document).log.entries
+        entries = msgspec.json.decode(document, type=_Document).log.entries
     except msgspec.ValidationError as error:
         raise ConfigError(
             "JSON without a list `log.entries`: it is no HAR", path=path, line=1, remedy=_EXPORT
@@ -60,44 +62,41 @@ def parts(path: Path) -> tuple[str, Iterator[Part]]:
     return encoding, _numbered(text, entries)
 
 
-def _numbered(text: bytes | bytearray, entries: list[msgspec.Raw]) -> Iterator[Part]:
+def _numbered(text: bytes, entries: list[msgspec.Raw]) -> Iterator[Part]:
     line, place = 1, 0
     for number, raw in enumerate(entries, start=1):
-        start = text.find(bytes(raw), place)
+        entry = bytes(raw)
+        start = text.find(entry, place)
         line += text.count(b"\n", place, start)
         yield Part(number, line, raw)
-        line += text.count(b"\n", start, start + len(bytes(raw)))
-        place = start + len(bytes(raw))
+        place = start + len(entry)
+        line += entry.count(b"\n")
 
 
-def _text(path: Path) -> tuple[str, bytes | bytearray]:
-    """The encoding, and the document in UTF-8 without a mark. Raises ConfigError."""
-    text = bytearray()
+def _text(path: Path) -> tuple[str, bytes]:
+    """The encoding, and the document in UTF-8, perhaps with a mark. Raises ConfigError."""
     with opened(path) as file:
         encoding = encoding_of(file)
-        while piece := file.read(_PIECE):
-            text += piece
-            if len(text) > LARGEST:
-                raise ConfigError(
-                    f"over {LARGEST / (1 << 20):,.0f} MiB, which is too large for a HAR: it is one document",
-                    path=path,
-                    remedy="export it without the contents of answers, or import an access log instead",
-                )
-    if encoding.startswith("utf-16"):
-        return encoding, _decoded(path, text, encoding)
-    if text.startswith(codecs.BOM_UTF8):
-        del text[: len(codecs.BOM_UTF8)]
-    return encoding, text
+        is_packed = isinstance(file, gzip.GzipFile)
+        most = LARGEST if is_packed else min(LARGEST, path.stat().st_size)
+        text = file.read(most + 1)
+    if len(text) > LARGEST:
+        raise ConfigError(
+            f"over {LARGEST / (1 << 20):,.0f} MiB, which is too large for a HAR: it is one document",
+            path=path,
+            remedy="export it without the contents of answers, or import an access log instead",
+        )
+    return encoding, _decoded(path, text, encoding) if encoding.startswith("utf-16") else text
 
 
-def _decoded(path: Path, text: bytearray, encoding: str) -> bytes:
+def _decoded(path: Path, text: bytes, encoding: str) -> bytes:
     try:
         return text.decode(encoding).encode()
     except UnicodeError as error:
         raise ConfigError(f"not text in {encoding}", path=path, remedy=_EXPORT) from error
 
 
-def _broken(path: Path, text: bytes | bytearray, problem: str) -> ConfigError:
+def _broken(path: Path, text: bytes, problem: str) -> ConfigError:
     """What msgspec said, which repeats nothing of the file, with the line in the place of the byte."""
     found = _BYTE.search(problem)
     place = int(found[1]) if found else len(text)
