@@ -63,7 +63,7 @@ FORMATS: list[tuple[str, str, Entry]] = [
     ("${time_iso8601} $uri", "2015-05-17T12:05:03+02:00 /c", Entry("GET", "/c", T0)),
     (
         '%h %l %u %t "%r" %>s %b %D',
-        f"{COMBINED[:-15]} 1500000",
+        f"{COMBINED[:-16]} 1500000",
         Entry("GET", "/a?x=1", T0, took_s=1.5, visitor="1.2.3.4"),
     ),
     ("%{msec}t %m %U %{ms}T", "1431857103125 POST /d 20", Entry("POST", "/d", T0 + 0.125, is_exact=True, took_s=0.02)),
@@ -71,6 +71,21 @@ FORMATS: list[tuple[str, str, Entry]] = [
         '%t "%r" "%{User-Agent}i" %{X-Id}o',
         '[17/May/2015:10:05:03 +0000] "GET / HTTP/2" "A \\"b\\"" 7',
         Entry("GET", "/", T0, visitor='A \\"b\\"'),
+    ),
+    (
+        '$msec $upstream_response_time $request_time "$uri$is_args$args" $gzip_ratio',
+        '1431857103.000 0.1, 0.2 : 0.3 0.500 "/u?x" -',
+        Entry("GET", "/u?x", T0, is_exact=True, took_s=0.5),
+    ),
+    (
+        "log_format main '$remote_addr [$time_local] '\n  '\"$request\" $status';",
+        '1.2.3.4 [17/May/2015:10:05:03 +0000] "GET / HTTP/2" 200',
+        Entry("GET", "/", T0, visitor="1.2.3.4"),
+    ),
+    (
+        '%h %t \\"%r\\"',
+        '1.2.3.4 [17/May/2015:10:05:03 +0000] "GET / HTTP/2"',
+        Entry("GET", "/", T0, visitor="1.2.3.4"),
     ),
 ]  # fmt: skip
 
@@ -193,3 +208,70 @@ def test_visitors_are_counted_and_not_kept(tmp_path: Path) -> None:
     assert model.sessions is not None
     assert model.sessions.lengths == {1: 1, 2: 1}
     assert "4.3.2.1" not in repr(model)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"ts": 99999999999, "path": "/a"}',
+        '{"time": "0001-01-01T00:00:00Z", "path": "/a"}',
+        '{"time": "9999-12-31T00:00:00Z", "path": "/a"}',
+        COMBINED.replace("2015", "1960"),
+        COMBINED.replace("2015", "9999"),
+    ],
+)
+def test_a_time_that_no_log_has_is_damage(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "x.log"
+    path.write_text(f"{COMBINED}\n{line}\n")
+    model = import_access_log(path, tolerance=0.5)
+    assert model.rows == 1
+    assert model.skipped == {"lines with a time before 2000 or after 2100": 1}
+
+
+@pytest.mark.parametrize("duration", ["NaN", "Infinity", "1e300", "-5", '"0.5s"', "[]"])
+def test_a_duration_that_is_none_moves_no_arrival(duration: str) -> None:
+    line = f'{{"ts": {T0}.5, "request": {{"uri": "/a"}}, "duration": {duration}}}'
+    assert entry_of(line.encode()) == Entry("GET", "/a", T0 + 0.5, is_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("time", "is_exact"),
+    [
+        (f"{T0}.0", True),
+        (f"{T0}000", True),
+        (f"{T0}", False),
+        (f'"{T0}.000"', True),
+        ('"2015-05-17T10:05:03.000Z"', True),
+        ('"2015-05-17T10:05:03Z"', False),
+    ],
+)
+def test_what_is_written_to_the_millisecond_is_exact(time: str, is_exact: bool) -> None:
+    assert entry_of(f'{{"ts": {time}, "path": "/a"}}'.encode()) == Entry(
+        "GET", "/a", T0, is_exact=is_exact
+    )
+
+
+def test_half_a_surrogate_pair_in_a_request_is_no_crash() -> None:
+    assert entry_of(b'{"ts": 1431857103, "request": "GET /\\ud800 HTTP/1.1"}').target == "/?"
+
+
+def test_secrets_beside_the_path_are_in_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text(COMBINED.replace("/a?x=1", "/login;jsessionid=SECRET/b?token=SECRET#SECRET"))
+    found = read_access_log(path, LogForm(depth=3))
+    assert list(found.requests()) == ["GET /login/b"]
+    assert found.requests()["GET /login/b"].target == "/login/b"
+
+
+def test_a_pattern_that_excludes_nothing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text(COMBINED)
+    found = read_access_log(path, LogForm(exclude=("GET /a?", "GET /b")))
+    assert found.notes == ["no label fits --exclude 'GET /a?'", "no label fits --exclude 'GET /b'"]
+
+
+def test_a_line_of_another_format_takes_no_longer_than_its_length() -> None:
+    read = reader_of('$a $b $c $d $e $f $g $h "$request" $msec "$i" $j')
+    for line in (b"x " * 4000, b'" ' * 4000, b'\\" ' * 4000):
+        with pytest.raises(UselessLineError, match="another format"):
+            read(line)

@@ -8,13 +8,14 @@ them become `*`. The log is streamed; what comes late has its place all the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from flashdrill.load.importing.found import EMPTY, Found
+from flashdrill.load.importing.found import EARLIEST_MS, EMPTY, LATEST_MS, Found
 from flashdrill.load.importing.log_format import reader_of
 from flashdrill.load.importing.log_line import (
     LONGEST_LINE,
@@ -31,6 +32,7 @@ DEPTH = 1
 MOST_LABELS = 500
 TOLERANCE = 0.05
 """Every log has lines that are no requests: what scanners send, what a crash leaves. With more it is no access log."""
+_BESIDE = re.compile(r"[?#].*|;[^/]*", re.DOTALL)
 EXCLUDED = "requests that were excluded"
 
 
@@ -85,7 +87,7 @@ def read_access_log(path: Path, form: LogForm) -> Found:
                 found.skip(EMPTY)
                 continue
             try:
-                entry = read(line)
+                entry = _dated(read(line))
             except UselessLineError as error:
                 found.damage(number, str(error))
                 continue
@@ -99,13 +101,24 @@ def read_access_log(path: Path, form: LogForm) -> Found:
                 found.skip(EXCLUDED)
             else:
                 _take(found, label, entry)
+    for each in form.exclude:
+        if not any(fnmatchcase(label, each) for label in is_excluded):
+            found.notes.append(f"no label fits --exclude {each!r}")
     return found
 
 
+def _dated(entry: Entry) -> Entry:
+    """The same, if it has a time at which there were such logs. Raises UselessLineError."""
+    if not EARLIEST_MS <= entry.at_s * 1000 <= LATEST_MS:
+        raise UselessLineError("lines with a time before 2000 or after 2100")
+    return entry
+
+
 def _take(found: Found, label: str, entry: Entry) -> None:
-    found.asked(label, entry.method, entry.target.partition("?")[0])
+    found.asked(label, entry.method, _BESIDE.sub("", entry.target))
     if entry.is_exact:
-        found.arrival(label, round((entry.at_s - entry.took_s) * 1000), entry.visitor or None)
+        at_us = round((entry.at_s - entry.took_s) * 1_000_000)
+        found.arrival(label, at_us // 1000, entry.visitor or None)
     else:
         found.logged(label, int(entry.at_s), round(entry.took_s * 1000), entry.visitor or None)
 

@@ -18,23 +18,24 @@ from functools import lru_cache
 from typing import Any
 
 LONGEST_LINE = 65_536
+LONGEST_S = 86_400.0
 
 _LINE = re.compile(
     rb"(?P<before>\S+ \S+ .{1,200}?) ?\[(?P<time>[^\]]{20,30})\] "
     rb"\"(?P<request>(?:[^\"\\]|\\.)*)\" \d{3} \S+(?P<rest>.*)"
 )
 _BALANCER = re.compile(
-    rb"(?:https?|h2|wss?|grpcs?) (?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \S+ (?P<visitor>\S+?)(?::\d+)? .*?"
-    rb"\"(?P<request>(?:[^\"\\]|\\.)*)\"(?P<rest>.*)"
+    rb"(?:https?|h2|wss?|grpcs?) (?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \S+ (?P<visitor>\S+?)(?::\d+)? [^\"]*"
+    rb"\"(?P<request>(?:[^\"\\]|\\.)*+)\"(?P<rest>.*)"
 )
 _REQUEST = re.compile(rb"(?P<method>[A-Z]{1,20}) (?P<target>\S+)(?: HTTP/\d(?:\.\d)?)?")
 _REQUEST_TIME = re.compile(rb"(?:^|[ =])(\"?)(\d{1,6}\.\d{1,6})\1$")
 _ADDRESS = re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*")
-_AGENT = re.compile(rb"\"((?:[^\"\\]|\\.)*)\"")
+_AGENT = re.compile(rb"[^\"]*\"(?:[^\"\\]|\\.)*+\"[^\"]*\"((?:[^\"\\]|\\.)*+)\"")
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
 
 _TIMES = (
-    *("time", "timestamp", "@timestamp", "time_iso8601", "start_time", "StartUTC", "ts", "msec"),
+    *("start_time", "StartUTC", "time", "timestamp", "@timestamp", "time_iso8601", "ts", "msec"),
     *("time_local", "asctime"),
 )
 _METHODS = ("method", "request_method", "verb", "RequestMethod")
@@ -77,7 +78,7 @@ def entry_of(line: bytes) -> Entry:
             method,
             target,
             clock(found["time"].decode("latin-1")),
-            took_s=float(took[2]) if took else 0.0,
+            took_s=duration_s(took[2]) if took else 0.0,
             visitor=_visitor(found["before"], found["rest"]),
         )
     found = _BALANCER.match(line)
@@ -95,7 +96,7 @@ def form_of(line: bytes) -> str:
     found = _LINE.match(line)
     if found is None:
         return "load balancer"
-    return "combined" if len(_AGENT.findall(found["rest"])) >= 2 else "common"
+    return "combined" if _AGENT.match(found["rest"]) else "common"
 
 
 def asked_for(request: bytes) -> tuple[str, str]:
@@ -118,14 +119,14 @@ def clock(text: str) -> float:
 
 
 def moment(value: Any) -> tuple[float, bool]:
-    """Seconds since 1970, and whether they are more exact than a second. Raises UselessLineError."""
+    """Seconds since 1970, and whether they are written more exactly than to the second. Raises UselessLineError."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e17:
-        at_s = next(value / per_s for per_s in (1, 1e3, 1e6) if value / per_s < 1e11)
-        return at_s, at_s != int(at_s)
+        per_s = next(per_s for per_s in (1, 1e3, 1e6) if value / per_s < 1e11)
+        return value / per_s, per_s > 1 or isinstance(value, float)
     if not isinstance(value, str):
         raise UselessLineError("lines without a time")
     if value.replace(".", "", 1).isdecimal():
-        return moment(float(value))
+        return moment(float(value) if "." in value or len(value) > 20 else int(value))
     if "/" in value:
         return clock(value), False
     try:
@@ -134,7 +135,7 @@ def moment(value: Any) -> tuple[float, bool]:
         raise UselessLineError("lines without a time") from None
     if found.tzinfo is None:
         raise UselessLineError("lines whose time has no zone")
-    return found.timestamp(), found.microsecond != 0
+    return found.timestamp(), "." in value or "," in value
 
 
 def _from_json(line: bytes) -> Entry:
@@ -148,14 +149,14 @@ def _from_json(line: bytes) -> Entry:
     inner = request if isinstance(request, dict) else document
     method, target = _first(inner, _METHODS), _first(inner, _TARGETS)
     if target is None and isinstance(request, str):
-        method, target = asked_for(request.encode())
+        method, target = asked_for(request.encode("utf-8", "replace"))
     if not isinstance(target, str) or not target:
         raise UselessLineError("lines without a request")
     key = next((name for name in _TIMES if document.get(name) is not None), "")
     at_s, is_exact = moment(document.get(key))
-    took = 0.0 if key in _BEGINNINGS else _seconds(document.get("request_time"))
+    took = 0.0 if key in _BEGINNINGS else duration_s(document.get("request_time"))
     if isinstance(request, dict) and not took:
-        took = _seconds(document.get("duration"))  # Caddy's, in seconds
+        took = duration_s(document.get("duration"))  # Caddy's, in seconds
     visitor = str(_first(inner, _VISITORS) or _first(document, _VISITORS) or "")
     return Entry(str(method or "GET"), target, at_s, is_exact, took, visitor)
 
@@ -164,17 +165,19 @@ def _first(document: Mapping[str, Any], names: Iterable[str]) -> Any:
     return next((document[name] for name in names if document.get(name) is not None), None)
 
 
-def _seconds(value: Any) -> float:
+def duration_s(value: Any) -> float:
+    """A duration in seconds; none for what is no number, or is over a day."""
     try:
-        return min(max(float(value), 0.0), 86_400.0)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return 0.0
+    return found if 0 <= found <= LONGEST_S else 0.0
 
 
 def _visitor(before: bytes, rest: bytes) -> str:
     """The client's address and program; the address alone when the log lacks the program."""
     words = before.split()
     address = next((word for word in reversed(words) if _ADDRESS.fullmatch(word)), words[0])
-    quoted = _AGENT.findall(rest)
-    agent = quoted[1] if len(quoted) > 1 else b""
+    quoted = _AGENT.match(rest)
+    agent = quoted[1] if quoted else b""
     return f"{address.decode('latin-1')} {agent.decode('latin-1')}"

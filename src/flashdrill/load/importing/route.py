@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 _VARIABLE = re.compile(r"\d+|[0-9a-fA-F-]{16,}|[^/]*\d{3,}[^/]*")
+_BESIDE = re.compile(r";[^/]*")
 _LONGEST = 200
 
 
 def label_of(method: str, target: str, depth: int) -> str:
-    """Method and route, without the query; `depth` is how many parts of the path are kept."""
-    path = target.partition("?")[0].partition("#")[0]
+    """Method and route, without the query and `;jsessionid=…`; `depth` is how many parts of the path are kept."""
+    path = _BESIDE.sub("", target.partition("?")[0].partition("#")[0])
     if "://" in path and not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     parts = [part for part in path.split("/") if part]
