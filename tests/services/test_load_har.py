@@ -105,6 +105,7 @@ async def test_a_shop_gets_the_recorded_requests(
         "locustfile": scenario.locustfile,
         "templates": scenario.templates,
         "world": scenario.world,
+        "seed": scenario.seed,
     }
     async with Mirror().serving() as shop:
         async with crowd(shop, tmp_path, *scenario.stages, **settings) as running:  # type: ignore[arg-type]
