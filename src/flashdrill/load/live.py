@@ -6,11 +6,12 @@ Times are in buckets (`load.buckets`): a percentile is right to 1 %.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from flashdrill.load.buckets import bucket, quantile_s
 from flashdrill.model.op import NOT_SENT, Op, Outcome
@@ -82,12 +83,16 @@ class _Kind:
             number = bucket(op.done_ns - op.due_ns)
             self.response[number] = self.response.get(number, 0) + 1
 
+    def told(self) -> dict[str, object]:
+        """As it stands in the file."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(slots=True)
 class _Second:
     tally: Tally = field(default_factory=Tally)
     kinds: dict[str, _Kind] = field(default_factory=dict)
-    lateness_ns: list[int] = field(default_factory=list)
+    lateness: dict[int, int] = field(default_factory=dict)
 
 
 class LiveLog:
@@ -96,7 +101,7 @@ class LiveLog:
     def __init__(
         self, path: Path, *, clock_ns: Callable[[], int], cpu_s: Callable[[], float]
     ) -> None:
-        self._file = path.open("w", encoding="utf-8")
+        self._file = path.open("wb")
         self._clock_ns, self._cpu_s = clock_ns, cpu_s
         self._second = _Second()
         self._since = (clock_ns(), cpu_s())
@@ -108,7 +113,7 @@ class LiveLog:
     def event(self, name: str, **facts: object) -> None:
         """Say something now."""
         if not self._file.closed:
-            self._file.write(json.dumps({"event": name, **facts}) + "\n")
+            self._file.write(msgspec.json.encode({"event": name, **facts}) + b"\n")
             self._file.flush()
 
     def due(self) -> None:
@@ -117,8 +122,10 @@ class LiveLog:
 
     def sent(self, lateness_ns: int) -> None:
         """An operation leaves, so late."""
-        self._second.tally.sent += 1
-        self._second.lateness_ns.append(lateness_ns)
+        second = self._second
+        second.tally.sent += 1
+        number = bucket(lateness_ns)
+        second.lateness[number] = second.lateness.get(number, 0) + 1
         self.lateness_max_ns = max(self.lateness_max_ns, lateness_ns)
 
     def ended(self, op: Op) -> None:
@@ -139,7 +146,6 @@ class LiveLog:
         """Close the current second and say what was in it."""
         second, self._second = self._second, _Second()
         self.totals.take_in(second.tally)
-        lateness = Counter(map(bucket, second.lateness_ns))
         cpu = self._cpu_share()
         self.max_cpu = max(self.max_cpu, cpu)
         self.event(
@@ -147,11 +153,11 @@ class LiveLog:
             t_s=round(t_s, 3),
             stage=stage,
             **second.tally.counts(),
-            **percentiles(added(kind.response for kind in second.kinds.values()), lateness),
-            lateness=lateness,
+            **percentiles(added(kind.response for kind in second.kinds.values()), second.lateness),
+            lateness=second.lateness,
             in_flight=in_flight,
             cpu=round(cpu, 4),
-            operations={name: asdict(kind) for name, kind in sorted(second.kinds.items())},
+            operations={name: kind.told() for name, kind in sorted(second.kinds.items())},
         )
 
     def done(self, *, t_s: float, was_interrupted: bool, **facts: object) -> None:
