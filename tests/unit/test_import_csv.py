@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,3 +216,15 @@ def test_whole_seconds_are_said_and_others_are_not(tmp_path: Path) -> None:
     exact = read_csv(table(tmp_path, f"at,x\n{T0},1\n{T0 + 1},1\n"), CsvForm())
     assert not any("whole seconds" in note for note in exact.notes)
     assert "times are those of the column 'at'" in exact.notes
+
+
+def test_a_machine_without_time_zones_has_those_of_the_package() -> None:
+    program = (
+        "from flashdrill.load.importing.clock import Clock;"
+        "print(Clock('iso', 'Asia/Tokyo').ms('2026-11-11 09:00'))"
+    )
+    slim = {**os.environ, "PYTHONTZPATH": ""}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=slim, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "1794355200000"
