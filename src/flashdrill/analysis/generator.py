@@ -30,5 +30,5 @@ def with_generator_limit(
 def _beyond(peak_per_s: float, found: Calibration) -> str:
     return (
         f"the schedule is beyond the generator's own limit: up to {peak_per_s:,.0f} arrivals a second were due, and it "
-        f"can send {found.operations_per_s:,.0f} operations a second at most (calibrated against a null server)"
+        f"can send {found.operations_per_s:,.0f} operations a second (calibrated against a null server)"
     )

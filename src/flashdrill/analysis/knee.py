@@ -17,7 +17,8 @@ import pyarrow as pa
 from flashdrill.analysis.climbing import KEPT_UP_SHARE, bracket, state_of
 from flashdrill.analysis.columns import Columns, columns
 from flashdrill.analysis.percentiles import quantile
-from flashdrill.analysis.validity import CPU_LIMIT, SENT_SHARE
+from flashdrill.analysis.validity import SENT_SHARE
+from flashdrill.model.calibration import CPU_LIMIT
 from flashdrill.model.capacity import Ended, Knee, Step, StepState
 from flashdrill.model.climbed import Climbed, Ordered
 from flashdrill.model.result import Bottleneck, StageValidity

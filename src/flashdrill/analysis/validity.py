@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from flashdrill.analysis.columns import Columns, columns
 from flashdrill.analysis.percentiles import quantile
+from flashdrill.model.calibration import CPU_LIMIT
 from flashdrill.model.result import StageValidity
 from flashdrill.model.scenario import Gate, Stage
 
 LATENESS_FLOOR_S = 0.010
 LATENESS_SHARE = 0.10
 SENT_SHARE = 0.99
-CPU_LIMIT = 0.80
 
 
 def validate(

@@ -16,7 +16,8 @@ from statistics import median
 from typing import Any
 
 from flashdrill.analysis.climbing import Next, following, state_of
-from flashdrill.analysis.validity import CPU_LIMIT, LATENESS_FLOOR_S, LATENESS_SHARE
+from flashdrill.analysis.validity import LATENESS_FLOOR_S, LATENESS_SHARE
+from flashdrill.model.calibration import CPU_LIMIT
 from flashdrill.model.capacity import Ended, Step, StepState
 from flashdrill.model.climbed import Climbed, Ordered
 from flashdrill.model.scenario import PAUSE_S, Climb, Stage

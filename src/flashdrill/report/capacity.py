@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flashdrill.model.calibration import CPU_LIMIT
 from flashdrill.model.capacity import Capacity
 from flashdrill.report.wording import count, share
 
@@ -13,8 +14,8 @@ def generator_limit(capacity: Capacity) -> str:
         return ""
     who = "The load process" if found.workers == 1 else f"The {found.workers} load processes"
     said = (
-        f"{who} sent {count(found.operations_per_s)} operations a second to a server that answers at once, on "
-        f"{share(found.cpu)} of a core, before the load: more cannot be asked for on this machine. The schedule's "
-        f"peak is {count(capacity.peak_per_s)} arrivals a second"
+        f"{who} can send {count(found.operations_per_s)} operations a second on a schedule, within "
+        f"{share(CPU_LIMIT)} of a core, to a server that answers at once; found before the load. The schedule's peak "
+        f"is {count(capacity.peak_per_s)} arrivals a second"
     )
     return f"{said}: beyond that." if capacity.is_beyond_generator else f"{said}."

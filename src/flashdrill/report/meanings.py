@@ -298,11 +298,11 @@ _JUDGED: Mapping[str, Meanings] = {
         "is_extra": "whether it is one of the bisection",
     },
     "Calibration": {
-        "operations_per_s": "operations a second that they sent to a server that answers at once, each recorded",
-        "cpu_us_per_operation": "their own CPU for each, microseconds",
-        "cpu": "of the busiest load process, share of one core; below 1 others had some of it",
-        "operations": "how many were counted",
-        "seconds": "for how long",
+        "operations_per_s": "operations a second that they can send on a schedule within 80 % of a core each, recorded",
+        "cpu_us_per_operation": "a process' own CPU for each of these, microseconds",
+        "cpu": "of the busiest load process when saturated, share of one core; below 1 others had some of it",
+        "saturated_per_s": "operations a second when one followed another without a pause",
+        "seconds": "how long that took to find out",
         "workers": "how many load processes there are",
     },
     "GateResult": {
