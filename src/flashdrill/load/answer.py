@@ -57,7 +57,7 @@ def judge(
         return Judgement(outcome, reply.failure, is_retryable=True)
     document = _document(reply.body)
     reason = acknowledged.get(reply.status)
-    if reason is not None and all(name in document for name in required):
+    if reason is not None and all(map(document.__contains__, required)):
         return Judgement(Outcome.OK, reason, document=document)
     if (refusal := refused.get(reply.status)) is not None:
         return Judgement(Outcome.FAIL, refusal, is_refusal=True, document=document)

@@ -9,7 +9,7 @@ from flashdrill.load.schedule import Arrival
 STOP_CHECK_S = 0.25
 """The longest sleep: a stop is noticed within it."""
 
-LEAST_S = 0.0003
+LEAST_S = 0.0004
 """The shortest sleep: each costs the CPU of a third of a request. Whoever is due meanwhile comes so late at most."""
 
 BURST = 16

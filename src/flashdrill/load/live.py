@@ -34,26 +34,15 @@ class Tally:
     not_sent: int = 0
     connection_waits: int = 0
 
-    def add(self, op: Op) -> None:
-        """Count an operation that has ended."""
-        if op.sent_ns == NOT_SENT:
-            self.not_sent += 1
-        if op.connection_wait_ns > 0:
-            self.connection_waits += 1
-        if op.outcome is Outcome.OK:
-            self.ok += 1
-            self.queued += op.reason == "queued"
-        elif op.outcome is Outcome.INFO:
-            self.info += 1
-        elif op.is_refusal:
-            self.refused += 1
-        else:
-            self.fail += 1
-
     def take_in(self, other: Tally) -> None:
         """Add the counts of another stretch."""
         for name, count in other.counts().items():
             setattr(self, name, getattr(self, name) + count)
+
+    def take_kind(self, kind: _Kind) -> None:
+        """Add the counts of a kind of operation."""
+        for name in _SHARED:
+            setattr(self, name, getattr(self, name) + getattr(kind, name))
 
     def counts(self) -> dict[str, int]:
         """The counts by name."""
@@ -65,27 +54,42 @@ class _Kind:
     """One kind of operation in a second: how they ended, and response times by bucket (`load.buckets`)."""
 
     ok: int = 0
+    queued: int = 0
     refused: int = 0
     fail: int = 0
     info: int = 0
+    not_sent: int = 0
+    connection_waits: int = 0
     response: dict[int, int] = field(default_factory=dict)
 
     def add(self, op: Op) -> None:
-        if op.outcome is Outcome.OK:
+        """Count an operation that has ended."""
+        outcome = op.outcome
+        if outcome is Outcome.OK:
             self.ok += 1
-        elif op.outcome is Outcome.INFO:
+            if op.reason == "queued":
+                self.queued += 1
+        elif outcome is Outcome.INFO:
             self.info += 1
         elif op.is_refusal:
             self.refused += 1
         else:
             self.fail += 1
-        if op.sent_ns != NOT_SENT:
+        if op.connection_wait_ns > 0:
+            self.connection_waits += 1
+        if op.sent_ns == NOT_SENT:
+            self.not_sent += 1
+        else:
             number = bucket(op.done_ns - op.due_ns)
             self.response[number] = self.response.get(number, 0) + 1
 
     def told(self) -> dict[str, object]:
         """As it stands in the file."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in _TOLD}
+
+
+_SHARED = ("ok", "queued", "refused", "fail", "info", "not_sent", "connection_waits")
+_TOLD = ("ok", "refused", "fail", "info", "response")
 
 
 @dataclass(slots=True)
@@ -130,10 +134,10 @@ class LiveLog:
 
     def ended(self, op: Op) -> None:
         """An operation has ended."""
-        self._second.tally.add(op)
-        kind = self._second.kinds.get(op.kind)
+        kinds = self._second.kinds
+        kind = kinds.get(op.kind)
         if kind is None:
-            kind = self._second.kinds[op.kind] = _Kind()
+            kind = kinds[op.kind] = _Kind()
         kind.add(op)
 
     def error(self, journey: str, text: str) -> None:
@@ -144,8 +148,7 @@ class LiveLog:
 
     def second(self, *, t_s: float, stage: str, in_flight: int) -> None:
         """Close the current second and say what was in it."""
-        second, self._second = self._second, _Second()
-        self.totals.take_in(second.tally)
+        second = self._close_second()
         cpu = self._cpu_share()
         self.max_cpu = max(self.max_cpu, cpu)
         self.event(
@@ -162,8 +165,7 @@ class LiveLog:
 
     def done(self, *, t_s: float, was_interrupted: bool, **facts: object) -> None:
         """Say the totals, those of the second that is not over too, and end; harmless when repeated."""
-        second, self._second = self._second, _Second()
-        self.totals.take_in(second.tally)
+        self._close_second()
         self.event(
             "done",
             t_s=round(t_s, 3),
@@ -175,6 +177,14 @@ class LiveLog:
             **facts,
         )
         self._file.close()
+
+    def _close_second(self) -> _Second:
+        """The second that is over, in the totals; another begins."""
+        second, self._second = self._second, _Second()
+        for kind in second.kinds.values():
+            second.tally.take_kind(kind)
+        self.totals.take_in(second.tally)
+        return second
 
     def _cpu_share(self) -> float:
         now = (self._clock_ns(), self._cpu_s())

@@ -234,7 +234,7 @@ class _OpenOperation:
         attempts = tuple(self.attempts)
         if attempts:
             deciding = combine(attempts)
-            judgement = self.judgements[self.attempts.index(deciding)]
+            judgement = self.judgements[attempts.index(deciding) if len(attempts) > 1 else 0]
             sent_ns, done_ns = attempts[0].sent_ns, attempts[-1].done_ns
         else:
             deciding = _never_sent(now_ns)

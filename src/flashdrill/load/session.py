@@ -103,7 +103,8 @@ class Session:
 
     def draw_key(self) -> str:
         """A fresh identifier, such as an idempotency key: random, and never the same in two runs of a seed."""
-        return f"{self.market.t0_ns & 0xFFFFFFFF:08x}{self.rng.getrandbits(96):024x}"
+        run, mine = self.market.t0_ns & 0xFFFFFFFF, self.number & 0xFFFFFFFF
+        return f"{run << 96 | mine << 64 | self.rng.getrandbits(64):032x}"
 
     def think(self, seconds: float) -> None:
         """Wait: the next operation is due this long after the end of the one before."""
