@@ -248,6 +248,11 @@ def _divide_cores(server: int) -> None:
         os.sched_setaffinity(0, cores[:-1])
 
 
+def _ratio(own: list[float], others: list[float]) -> float:
+    """The median of the rounds' ratios: of a round both had the same machine."""
+    return statistics.median(a / b for a, b in zip(own, others, strict=True))
+
+
 def _print(found: dict[str, list[Used]], options: argparse.Namespace) -> None:
     print(
         f"{options.rounds} rounds of {options.seconds:g} s, {os.cpu_count()} cores, a server that answers at once; "
@@ -261,11 +266,11 @@ def _print(found: dict[str, list[Used]], options: argparse.Namespace) -> None:
     for name, rounds in found.items():
         spread = f"{middle[name]:.1f} ({min(cpu_us[name]):.1f}-{max(cpu_us[name]):.1f})"
         rate = statistics.median(used.requests / used.wall_s for used in rounds)
-        share = middle[name] / middle[FAST]
+        share = _ratio(cpu_us[name], cpu_us[FAST])
         print(f"{name:<22}{spread:>26}{1e6 / middle[name]:>12,.0f}/s{rate:>14,.0f}/s{share:>18.2f}")
     line = {
         "cpu_us_per_request": round(middle[OURS], 1),
-        "cpu_ratio_to_fasthttp": round(middle[OURS] / middle[FAST], 3),
+        "cpu_ratio_to_fasthttp": round(_ratio(cpu_us[OURS], cpu_us[FAST]), 3),
         "cpu_us": {name: round(value, 1) for name, value in middle.items()},
         "rounds": options.rounds,
     }
