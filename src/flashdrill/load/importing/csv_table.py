@@ -93,12 +93,7 @@ class _Table:
         self._apart_ms = 0
 
     def read(self, file: BinaryIO) -> Found:
-        try:
-            encoding = encoding_of(file, self._form.encoding)
-        except LookupError as error:
-            raise ConfigError(
-                f"--encoding {self._form.encoding}: there is no such encoding"
-            ) from error
+        encoding = encoding_of(file, self._form.encoding)
         with text_lines(file, encoding) as text:
             start = list(islice(text, SEEN_ROWS * 5))
             separator = self._form.separator or _separator(start)

@@ -111,12 +111,7 @@ class _Csv:
 
     def read(self, file: BinaryIO) -> Found:
         """What is in it. Raises ConfigError."""
-        try:
-            encoding = encoding_of(file, self._form.encoding)
-        except LookupError as error:
-            raise ConfigError(
-                f"--encoding {self._form.encoding}: there is no such encoding"
-            ) from error
+        encoding = encoding_of(file, self._form.encoding)
         with text_lines(file, encoding) as text:
             first, lines = _first(text)
             separator = self._form.separator or _separator(first)

@@ -79,10 +79,7 @@ class _Samples:
     def read(self, file: BinaryIO, encoding: str) -> None:
         chunks = iter(lambda: file.read(CHUNK), b"")
         if encoding:
-            try:
-                encoding = encoding_of(file, encoding)
-            except LookupError as error:
-                raise ConfigError(f"--encoding {encoding}: there is no such encoding") from error
+            encoding = encoding_of(file, encoding)
             self._parser = expat.ParserCreate("utf-8")
             chunks = self._recoded(chunks, encoding)
         self._found.read_as("XML", encoding)

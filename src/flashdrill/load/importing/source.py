@@ -74,9 +74,15 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def encoding_of(file: BinaryIO, asked: str = "") -> str:
-    """The encoding that was asked for, else that of the byte order mark, else UTF-8. Raises LookupError."""
+    """The encoding that was asked for, else that of the byte order mark, else UTF-8.
+
+    Raises ConfigError when there is none of that name.
+    """
     if asked:
-        return _of_text(asked)
+        try:
+            return _of_text(asked)
+        except LookupError as error:
+            raise ConfigError(f"--encoding {asked}: there is no such encoding") from error
     start = io.BufferedReader.peek(file, 4) if isinstance(file, io.BufferedReader) else _peek(file)
     return next((name for mark, name in _MARKS if start.startswith(mark)), UTF_8)
 
