@@ -313,7 +313,13 @@ async def test_a_timeout_is_unknown_and_not_waited_for(tmp_path: Path) -> None:
     limits = Limits(max_attempts=1, request_timeout_s=0.2)
     async with (
         Shop().serving() as shop,
-        crowd(shop, tmp_path, rush(0.5, order=20), limits=limits) as running,
+        crowd(
+            shop,
+            tmp_path,
+            rush(0.5, order=20),
+            limits=limits,
+            parameters={**QUICK, "double_click_share": 0},
+        ) as running,
     ):
         shop.open_gate.clear()
         await running.begin()
