@@ -162,7 +162,9 @@ def wait_until(what: str, condition: Callable[[], Any], timeout_s: float = 90.0)
 def under_load(out: Path, seconds: int) -> bool:
     """Whether the crowd has been at work for this many seconds."""
     lives = list(out.glob("*/live.jsonl")) if out.exists() else []
-    return bool(lives) and lives[0].read_text().count('"event": "second"') >= seconds
+    text = lives[0].read_text() if lives else ""
+    events = [json.loads(line)["event"] for line in text[: text.rfind("\n") + 1].splitlines()]
+    return events.count("second") >= seconds
 
 
 def alive(pids: set[int]) -> set[int]:
