@@ -37,7 +37,7 @@ def main() -> int:
     """Calibrate, send, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
-    parser.add_argument("--calibrate", type=float, default=4.0, help="seconds of calibration")
+    parser.add_argument("--calibrate", type=float, default=10.0, help="seconds of calibration")
     options = parser.parse_args()
     busy = os.getloadavg()[0]
     capacity = _run(1.0, 1.0, options.calibrate)[0].calibration

@@ -1,9 +1,10 @@
 """What this load process can do at most: it sends to a server of ours that answers at once, before the run.
 
 First LANES customers at a time, each an order by POST whose JSON answer is parsed; where one ends the next begins, with
-a full record: that is all it can do, with answers that come in crowds. Then orders on a schedule, as in a run, at some
-shares of that. Each of them wakes the process by itself, which costs more. The capacity is the rate on a schedule at
-which it would use as much of its core as a valid stage may.
+a full record: that is all it can do, with answers that come in crowds. Then orders on a schedule, as in a run. Each of
+them wakes the process by itself, which costs more, and the more the fewer there are. The capacity is the rate on a
+schedule at which it uses as much of its core as a valid stage may, so it is looked for: each step is sent at the rate
+that the one before makes expect.
 
 It is done in the load process itself, before the run and not after it: the capacity is known when the first arrival is
 due, the tested service has nothing to do meanwhile, and no fault is in force.
@@ -12,14 +13,14 @@ due, the tested service has nothing to do meanwhile, and no fault is in force.
 from __future__ import annotations
 
 import contextlib
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import gevent
 import msgspec
 
 from flashdrill.errors import StackError
@@ -32,12 +33,15 @@ from flashdrill.model.calibration import CPU_LIMIT, Calibration
 from flashdrill.model.scenario import Arrivals, Limits, Ramp, RecordedArrivals, Stage
 
 LANES = 32
-CROWDED_SHARE = 0.4
+CROWDED_SHARE = 0.25
 """Of the time, for customers who follow one another; the rest is for orders on a schedule."""
-WARM_UP_SHARE = 0.25
-"""Of the time of each part; it opens the connections, and is not counted."""
-RATES = (0.2, 0.35, 0.5)
-"""Of what customers who follow one another get done: the rates of the orders on a schedule."""
+WARM_UP_SHARE, END_SHARE = 0.25, 0.95
+"""Of the time of each part: what is counted is done between them. Before, connections are opened."""
+STEPS = 5
+FIRST_SHARE, LEAST_SHARE = 0.5, 0.1
+"""Of what customers who follow one another get done: the rate of the first step, and the least of any."""
+KEPT_UP = 0.95
+"""A step that got less of its rate done had less than a core."""
 END_TIMEOUT_S = 2.0
 JOURNEY = "calibrate"
 _BODY = b'{"user_id":"u4711","channel":"DY","lines":[{"sku":"hot-1","quantity":1,"price":"19.99"}]}'
@@ -82,8 +86,8 @@ def calibrate(spec: CrowdSpec) -> Calibration:
             workers=1,
         )
         crowded = _crowded(own, crowded_s)
-        scheduled = _scheduled(own, crowded, (spec.calibrate_s - crowded_s) / len(RATES))
-    within = capacity(scheduled, crowded)
+        steps = _climb(own, crowded, (spec.calibrate_s - crowded_s) / STEPS)
+    within = capacity(steps, crowded)
     return Calibration(
         operations_per_s=round(within, 1),
         cpu_us_per_operation=round(CPU_LIMIT / within * 1e6, 1),
@@ -93,122 +97,107 @@ def calibrate(spec: CrowdSpec) -> Calibration:
     )
 
 
-def capacity(scheduled: Sequence[Stretch], crowded: Stretch) -> float:
-    """The rate at which CPU_LIMIT of a core would be used, on the line through the two measured ones nearest to it.
+def expected(asked_per_s: float, step: Stretch) -> float:
+    """The capacity that a step at this rate makes expect: what it did, in proportion to the CPU that it may use.
 
-    `scheduled` ascends. It is no more than what was done at most.
+    Who shares its core never uses all of that: then it is what it did.
     """
-    below = [Stretch(0.0, 0.0), *(s for s in scheduled if s.cpu <= CPU_LIMIT)]
-    above = [s for s in scheduled if s.cpu > CPU_LIMIT]
-    first, second = (below[-1], above[0]) if above else below[-2:]
-    slope = (second.operations_per_s - first.operations_per_s) / max(second.cpu - first.cpu, 1e-9)
-    found = first.operations_per_s + (CPU_LIMIT - first.cpu) * max(slope, 0.0)
+    share = CPU_LIMIT / max(step.cpu, 1e-9)
+    has_kept_up = step.operations_per_s >= KEPT_UP * asked_per_s
+    return step.operations_per_s * (share if has_kept_up else min(share, 1.0))
+
+
+def capacity(steps: Sequence[tuple[float, Stretch]], crowded: Stretch) -> float:
+    """The median of what the steps (the rate that was asked for, and what came of it) make expect.
+
+    The first is left out: its rate was a guess, and far from the limit proportion misleads. It is no more than what
+    was done at most.
+    """
+    found = statistics.median(expected(*step) for step in steps[1:])
     return min(found, crowded.operations_per_s)
 
 
 def _crowded(spec: CrowdSpec, seconds: float) -> Stretch:
-    """Customers who follow one another."""
-    relay = _Relay()
-    stage = Stage(JOURNEY, 0.0, seconds, recorded=(RecordedArrivals(JOURNEY, (0.0,) * LANES),))
-    _drive(spec, (stage,), relay.run, relay.begin(seconds))
-    return relay.found()
+    """Customers who follow one another. Raises StackError."""
+    lanes = RecordedArrivals(JOURNEY, (0.0,) * LANES)
+    return _done(spec, Stage(JOURNEY, 0.0, seconds, recorded=(lanes,)), _Relay(seconds))
 
 
-def _scheduled(spec: CrowdSpec, crowded: Stretch, seconds: float) -> list[Stretch]:
-    """Orders on a schedule, at each of the rates, which ascend. Raises StackError."""
-    stages = []
-    for place, share in enumerate(RATES):
-        rate = share * crowded.operations_per_s
-        ramp = (Ramp(seconds, rate, rate),)
-        stages.append(
-            Stage(f"{JOURNEY}-{place}", place * seconds, seconds, (Arrivals(JOURNEY, ramp),))
-        )
-    orders = _Orders(time.monotonic_ns(), seconds)
-    watch = gevent.spawn(orders.watch)
+def _climb(spec: CrowdSpec, crowded: Stretch, seconds: float) -> list[tuple[float, Stretch]]:
+    """Orders on a schedule, step by step, each so long: the rate asked for and what came of it. Raises StackError."""
+    most = crowded.operations_per_s
+    rate, steps = FIRST_SHARE * most, []
+    for _ in range(STEPS):
+        stage = Stage(JOURNEY, 0.0, seconds, (Arrivals(JOURNEY, (Ramp(seconds, rate, rate),)),))
+        steps.append((rate, _done(spec, stage, _Orders(seconds))))
+        rate = min(max(expected(*steps[-1]), LEAST_SHARE * most), most)
+    return steps
+
+
+def _done(spec: CrowdSpec, stage: Stage, orders: _Orders) -> Stretch:
+    """What was done in a stage. Raises StackError."""
+    driver = Driver(msgspec.structs.replace(spec, stages=(stage,)), {JOURNEY: orders.run})
     try:
-        _drive(spec, stages, orders.run, orders.t0_ns)
+        driver.ready()
+        driver.run(orders.begin())
     finally:
-        watch.kill()
+        driver.close()
     return orders.found()
 
 
-def _drive(
-    spec: CrowdSpec, stages: Sequence[Stage], journey: Callable[[Session], None], t0_ns: int
-) -> None:
-    driver = Driver(msgspec.structs.replace(spec, stages=tuple(stages)), {JOURNEY: journey})
-    try:
-        driver.ready()
-        driver.run(t0_ns)
-    finally:
-        driver.close()
-
-
 class _Orders:
-    """Orders on a schedule, and how much was done at the end of each stage's warm-up and at its end."""
+    """An order for each customer, and how much was done between the warm-up and the end."""
 
-    def __init__(self, t0_ns: int, seconds: float) -> None:
-        self.t0_ns = t0_ns
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._operations = self._failures = 0
+        self._ends_ns: list[int] = []  # of the warm-up, and of what is counted
         self._marks: list[_Mark] = []
 
-    def watch(self) -> None:
-        """Take the marks, at their times."""
-        for place in range(len(RATES)):
-            for share in (WARM_UP_SHARE, 1.0):
-                at_ns = self.t0_ns + round((place + share) * self._seconds * 1e9)
-                gevent.sleep(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
-                self._marks.append(_mark(self._operations))
-
-    def run(self, session: Session) -> None:
-        """One order."""
-        self._failures += not _order(session).is_ok
-        self._operations += 1
-
-    def found(self) -> list[Stretch]:
-        """What was done in each stage. Raises StackError."""
-        if self._failures or len(self._marks) < 2 * len(RATES):
-            raise _not_calibrated()
-        return [
-            after.since(before)
-            for before, after in zip(self._marks[::2], self._marks[1::2], strict=True)
-        ]
-
-
-class _Relay:
-    """Customers who hand over to the next, and what they have done since the warm-up was over."""
-
-    def __init__(self) -> None:
-        self._operations = self._failures = 0
-        self._warm_ns = self._end_ns = 0
-        self._marks: list[_Mark] = []
-
-    def begin(self, seconds: float) -> int:
+    def begin(self) -> int:
         """The start, which is now (CLOCK_MONOTONIC, ns)."""
         now_ns = time.monotonic_ns()
-        self._end_ns = now_ns + round(seconds * 1e9)
-        self._warm_ns = now_ns + round(seconds * WARM_UP_SHARE * 1e9)
+        length_ns = self._seconds * 1e9
+        self._ends_ns = [now_ns + round(share * length_ns) for share in (WARM_UP_SHARE, END_SHARE)]
         return now_ns
 
     def run(self, session: Session) -> None:
-        """One order; then the next customer's, until the time is over."""
+        """One order."""
         answer = _order(session)
         self._operations += 1
         self._failures += not answer.is_ok
-        now_ns = answer.op.done_ns
-        if not self._marks and now_ns >= self._warm_ns:
-            self._marks.append(_mark(self._operations))
-        if now_ns < self._end_ns and not self._failures:
-            session.beside(self.run)
-        elif len(self._marks) == 1:
-            self._marks.append(_mark(self._operations))
+        if not self.is_over and answer.op.done_ns >= self._ends_ns[len(self._marks)]:
+            self._mark()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all that is counted has been done, or something went wrong."""
+        return len(self._marks) == len(self._ends_ns) or bool(self._failures)
 
     def found(self) -> Stretch:
         """What was done between warm-up and end. Raises StackError."""
-        if self._failures or len(self._marks) < 2:
-            raise _not_calibrated()
+        if len(self._marks) == 1:
+            self._mark()  # the last order was done before the end
+        if self._failures or not self._marks:
+            raise StackError(
+                "the generator could not be calibrated: the null server did not answer as it should",
+                remedy="repeat the run, or leave calibration out with --set calibrate=0s",
+            )
         before, after = self._marks
         return after.since(before)
+
+    def _mark(self) -> None:
+        self._marks.append(_Mark(time.monotonic_ns(), time.process_time(), self._operations))
+
+
+class _Relay(_Orders):
+    """Customers of whom each hands over to the next, until the end."""
+
+    def run(self, session: Session) -> None:
+        """One order; then the next customer's."""
+        super().run(session)
+        if not self.is_over:
+            session.beside(self.run)
 
 
 def _order(session: Session) -> Answer:
@@ -229,17 +218,6 @@ def _order(session: Session) -> Answer:
             quantity=1,
             amount_cents=product.price_cents,
         )
-    )
-
-
-def _mark(operations: int) -> _Mark:
-    return _Mark(time.monotonic_ns(), time.process_time(), operations)
-
-
-def _not_calibrated() -> StackError:
-    return StackError(
-        "the generator could not be calibrated: the null server did not answer as it should",
-        remedy="repeat the run, or leave calibration out with --set calibrate=0s",
     )
 
 
