@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from gevent.server import StreamServer
 from trustme import CA
 
 from flashdrill.errors import ConfigError
+from flashdrill.load.connection import Connection
 from flashdrill.load.exchange import Reply, Request
-from flashdrill.load.http import MAX_ANSWER_BYTES, Wire
+from flashdrill.load.http import KEPT_BYTES, MAX_ANSWER_BYTES, Wire
 from flashdrill.model.op import NEVER
 
 pytestmark = pytest.mark.services
@@ -93,6 +95,12 @@ def test_the_request_is_what_was_asked() -> None:
     assert b"\r\nIdempotency-Key: k\r\n" in head
     assert head.endswith(b"Content-Length: 7")
     assert body == b'{"a":1}'
+
+
+def test_a_host_of_ones_own_takes_the_place_of_ours() -> None:
+    with wired(politely) as (wire, peer):
+        ask(wire, Request("GET", "/", b"", {"Host": "shop.example"}))
+    assert peer.heard == [b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"]
 
 
 def test_a_line_break_cannot_be_smuggled_in() -> None:
@@ -216,7 +224,7 @@ def test_an_idle_connection_that_was_closed_is_replaced_in_silence() -> None:
 def test_an_answer_without_bound_is_not_read_to_its_end() -> None:
     def behave(sock: Any, peer: Peer) -> None:
         peer.hear(sock)
-        size = 64 * MAX_ANSWER_BYTES
+        size = 2 * MAX_ANSWER_BYTES
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
         try:
             sock.sendall(b"x" * size)
@@ -224,9 +232,85 @@ def test_an_answer_without_bound_is_not_read_to_its_end() -> None:
             peer.closed += 1
 
     with wired(behave) as (wire, peer):
-        assert ask(wire).failure == "connection_lost"
+        assert ask(wire, timeout_s=60).failure == "answer_too_large"
         gevent.sleep(0.05)
     assert peer.closed == 1
+
+
+def test_a_large_answer_has_its_status_and_the_connection_goes_on() -> None:
+    def behave(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            size = 2 * KEPT_BYTES
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+
+    with wired(behave) as (wire, peer):
+        replies = [ask(wire) for _ in range(2)]
+    assert [(r.status, r.body, r.failure) for r in replies] == [(200, b"", "")] * 2
+    assert peer.connections == 1
+
+
+REFUSED = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+LARGE = Request("POST", "/", b"x" * (16 << 20))
+"""Larger than what the buffers of both ends hold."""
+
+
+def test_who_is_answered_while_still_sending_takes_that_answer() -> None:
+    def lingering(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(REFUSED)
+        sock.shutdown(socket.SHUT_WR)
+        gevent.sleep(0.3)
+
+    with wired(lingering) as (wire, _):
+        reply = ask(wire, LARGE)
+        again = ask(wire)
+    assert (reply.status, reply.body, reply.failure) == (413, b"{}", "")
+    assert again.status == 413
+
+
+def test_an_answer_that_came_before_the_reset_counts() -> None:
+    def abruptly(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(REFUSED)  # and closes, with most of the request unread: a reset
+
+    with wired(abruptly) as (wire, _):
+        assert ask(wire, LARGE).status == 413
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_an_end_while_still_sending_is_lost(how: int) -> None:
+    def ends(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.shutdown(how)
+        gevent.sleep(0.3)
+
+    with wired(ends) as (wire, _):
+        assert ask(wire, LARGE).failure == "connection_lost"
+        assert ask(wire).failure == "connection_lost"
+
+
+def test_a_request_that_nobody_reads_runs_out_of_time() -> None:
+    with wired(lambda sock, peer: gevent.sleep(1)) as (wire, _):
+        assert ask(wire, LARGE, timeout_s=0.2).failure == "timeout"
+
+
+def test_a_machine_without_ipv6_is_no_limit_of_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`localhost` is two addresses, and nobody listens."""
+    with wired(politely) as (wire, _):
+        (pool,) = wire._pools.values()
+        pool._addresses.append((socket.AF_INET6, ("2001:db8::1", 9)))
+
+    def open_none(self: Connection, family: int, address: Any, timeout_s: float) -> None:
+        is_4 = family == socket.AF_INET
+        raise OSError(errno.ECONNREFUSED if is_4 else errno.EADDRNOTAVAIL, "no")
+
+    monkeypatch.setattr(Connection, "open", open_none)
+    assert ask(wire).failure == "connection_refused"
+    del pool._addresses[0]
+    with pytest.raises(OSError, match="no"):
+        ask(wire)
 
 
 @pytest.mark.parametrize(("connections", "waits"), [(1, 1), (2, 0)])
@@ -259,7 +343,12 @@ def test_a_greenlet_killed_in_mid_request_gives_its_place_back() -> None:
 
 
 @contextmanager
-def wired_by_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> Iterator[Wire]:
+def wired_by_tls(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    name: str,
+    behave: Callable[[Any, Peer], None] = politely,
+) -> Iterator[Wire]:
     """To a server whose certificate is for `name`, of an authority that is trusted."""
     authority = CA()
     trusted = folder / "authority.pem"
@@ -267,7 +356,7 @@ def wired_by_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> It
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     context = gevent_ssl.SSLContext(gevent_ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
-    peer = Peer(politely)
+    peer = Peer(behave)
     server = StreamServer(("127.0.0.1", 0), peer.handle, ssl_context=context)
     server.start()
     url = f"https://localhost:{server.server_port}"
@@ -287,6 +376,47 @@ def test_tls_with_a_connection_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert first.body == b"{}"
         greenlets = [gevent.spawn(ask, wire) for _ in range(20)]
         assert {greenlet.get().status for greenlet in greenlets} == {200}
+
+
+def test_what_is_left_of_one_answer_is_never_taken_for_the_next_under_tls_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def talkative(sock: Any, peer: Peer) -> None:
+        while peer.hear(sock):
+            sock.sendall(ANSWER)
+            sock.sendall(ANSWER.replace(b"200 OK", b"500 No"))
+
+    with wired_by_tls(monkeypatch, tmp_path, "localhost", talkative) as wire:
+        assert [ask(wire).status for _ in range(4)] == [200] * 4
+
+
+def test_an_answer_and_the_end_at_once_under_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def once(sock: Any, peer: Peer) -> None:
+        peer.hear(sock)
+        sock.sendall(ANSWER)
+        sock.unwrap()
+
+    with wired_by_tls(monkeypatch, tmp_path, "localhost", once) as wire:
+        assert [ask(wire).status for _ in range(3)] == [200] * 3
+
+
+def test_connecting_and_shaking_hands_have_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is open after a half of it; nobody answers the handshake."""
+    connect = Connection.open
+
+    def late(self: Connection, family: int, address: Any, timeout_s: float) -> None:
+        gevent.sleep(0.5)
+        connect(self, family, address, timeout_s)
+
+    monkeypatch.setattr(Connection, "open", late)
+    with wired(lambda sock, peer: gevent.sleep(3)) as (plain, _):
+        url = f"https://127.0.0.1:{_port(plain)}"
+        wire = Wire({"b": url}, connections=1, clock_ns=time.monotonic_ns)
+        reply = wire.send("b", GET, timeout_s=1)
+    assert reply.failure == "connect_timeout"
+    assert reply.done_ns - reply.sent_ns < 1.4e9
 
 
 def test_a_certificate_of_somebody_else_is_refused(

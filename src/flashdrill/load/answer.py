@@ -9,7 +9,8 @@
 | 504 without that                                      | info    | gateway_timeout               |
 | any other status                                      | info    | http_NNN                      |
 | nothing in time                                       | info    | timeout                       |
-| a reset, an early end, a body that cannot be read     | info    | connection_lost               |
+| a reset, an early end, what is no HTTP                | info    | connection_lost               |
+| more than an answer can be (64 MiB, 64 KiB of head)   | info    | answer_too_large              |
 
 An edge answers after it has forwarded a request, so a status alone never says that nothing happened.
 """
@@ -57,11 +58,11 @@ def judge(
         return Judgement(outcome, reply.failure, is_retryable=True)
     document = _document(reply.body)
     reason = acknowledged.get(reply.status)
-    if reason is not None and all(map(document.__contains__, required)):
+    if reason is not None and _has_all(document, required):
         return Judgement(Outcome.OK, reason, document=document)
     if (refusal := refused.get(reply.status)) is not None:
         return Judgement(Outcome.FAIL, refusal, is_refusal=True, document=document)
-    if reply.content_type.startswith(_PROBLEM) and reason is None:
+    if reason is None and reply.content_type.lower().startswith(_PROBLEM):
         definite = _definite(reply.status, document)
         if definite is not None:
             return definite
@@ -81,9 +82,22 @@ def _unknown(status: int) -> str:
     return "gateway_timeout" if status == 504 else f"http_{status}"
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
+def _has_all(document: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    """Whether they are all there; null is nothing."""
+    for name in names:  # noqa: SIM110 (the hot path: a generator costs more than the rest of this)
+        if document.get(name) is None:
+            return False
+    return True
+
+
+def decoded(body: bytes) -> Any:
+    """A JSON value; None when it is none, or too deep to be read."""
     try:
-        document = msgspec.json.decode(body) if body else {}
-    except msgspec.DecodeError:
-        return {}
+        return msgspec.json.decode(body) if body else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    document = decoded(body)
     return document if isinstance(document, dict) else {}

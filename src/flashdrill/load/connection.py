@@ -39,12 +39,12 @@ class Connection:
     """A connection to one address. `open`, then `exchange` again and again while `is_open`; `close` in the end."""
 
     def __init__(
-        self, clock_ns: Callable[[], int], max_body_bytes: int, deadlines: Deadlines
+        self, clock_ns: Callable[[], int], answer: Answering, deadlines: Deadlines
     ) -> None:
         self.is_open = False
         self.turn = 0
         """How many exchanges have begun and ended."""
-        self.answer = Answering(max_body_bytes)
+        self.answer = answer
         self.first_ns = NEVER
         """When the first byte of the answer came (the clock's nanoseconds); NEVER before."""
         self.done_ns = 0
@@ -57,6 +57,7 @@ class Connection:
         self._end_of_answer: Exception | str | None = None
         self._sock: Any = None
         self._reads: Any = None
+        self._writes: Any = None  # while a request does not fit into the socket's buffer
 
     def open(self, family: int, address: Any, timeout_s: float) -> None:
         """Connect. Raises OSError, OutOfTimeError."""
@@ -66,7 +67,7 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(address)
             if code in _IN_PROGRESS:
-                self._wait(WRITE, timeout_s)
+                self._wait_connected(timeout_s)
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             _refuse(code)
         except BaseException:
@@ -75,6 +76,22 @@ class Connection:
         self.is_open = True
         self._reads = self._hub.loop.io(sock.fileno(), READ)
         self._reads.start(self._readable)
+
+    def _wait_connected(self, timeout_s: float) -> None:
+        """Wait until the socket is connected, or is not. Raises OutOfTimeError."""
+        me = getcurrent()
+        watcher, timer = (
+            self._hub.loop.io(self._sock.fileno(), WRITE),
+            self._hub.loop.timer(timeout_s),
+        )
+        watcher.start(me.switch)
+        timer.start(me.throw, OutOfTimeError)
+        try:
+            self._hub.switch()
+        finally:
+            for each in (watcher, timer):
+                each.stop()
+                each.close()
 
     def exchange(self, data: bytes, method: str, deadline_ns: int) -> None:
         """Send a request and wait for its `answer`, whole, until the deadline (the clock's nanoseconds).
@@ -89,13 +106,15 @@ class Connection:
         self._asker = getcurrent()
         self._deadlines.add(deadline_ns, self)
         try:
-            self._send(data)
+            try:
+                self._send(data)
+            except OSError as error:
+                self._hear_out(error)
             if self._end_of_answer is None:  # else it came while the request was still being sent
-                self._waiter = self._asker
-                self._hub.switch()
+                self._wait_for_hub()
         finally:
             self.turn += 1
-            self._asker = self._waiter = None
+            self._asker = None
             self._is_asked = False
         if isinstance(self._end_of_answer, Exception):
             raise self._end_of_answer
@@ -110,46 +129,74 @@ class Connection:
             self.is_open = False
             self._reads.stop()
             self._reads.close()
+            self._stop_writes()  # no watcher may outlive its file
             self._sock.close()
 
     def _send(self, data: bytes) -> None:
+        """Send it all, or until the answer is there: who is answered need not say the rest."""
         try:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
-        while sent < len(data):
-            self._wait(WRITE, None)
-            sent += self._sock.send(data[sent:])
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:])
 
-    def _wait(self, event: int, timeout_s: float | None) -> None:
-        """Wait until the socket is ready; the timer of an exchange goes on. Raises OutOfTimeError."""
-        me = getcurrent()
-        watcher = self._hub.loop.io(self._sock.fileno(), event)
-        timer = None if timeout_s is None else self._hub.loop.timer(timeout_s)
-        watcher.start(me.switch)
-        if timer is not None:
-            timer.start(me.throw, OutOfTimeError)
+    def _send_rest(self, data: memoryview) -> None:
+        while data:
+            self._wait_writable()
+            if self._end_of_answer is not None:
+                self.answer.can_go_on = False
+                return
+            data = data[self._sock.send(data) :]
+
+    def _wait_writable(self) -> None:
+        """Wait until the socket takes more, until the answer is there, or until the end. Raises OSError for that."""
+        self._writes = self._hub.loop.io(self._sock.fileno(), WRITE)
+        self._writes.start(getcurrent().switch)
+        try:
+            self._wait_for_hub()
+        finally:
+            self._stop_writes()
+        if not self.is_open and self._end_of_answer is None:
+            raise ConnectionResetError(_CLOSED)
+
+    def _stop_writes(self) -> None:
+        if self._writes is not None:
+            self._writes.stop()
+            self._writes.close()
+            self._writes = None
+
+    def _wait_for_hub(self) -> None:
+        """Let others run, until the answer is there or something else has happened."""
+        self._waiter = getcurrent()
         try:
             self._hub.switch()
         finally:
-            for each in (watcher, timer):
-                if each is not None:
-                    each.stop()
-                    each.close()
+            self._waiter = None
 
-    def _readable(self) -> None:
-        """Called by the hub: bytes have come, or the end."""
+    def _hear_out(self, error: OSError) -> None:
+        """The server takes no more of the request: what it has said before that counts."""
+        self.answer.can_go_on = False
+        while self.is_open and self._is_asked and self._readable():
+            pass
+        if self._is_asked:
+            self._end(error)
+        self.answer.can_go_on = False
+
+    def _readable(self) -> bool:
+        """Called by the hub: bytes have come, or the end; whether there was anything."""
         try:
             size = self._sock.recv_into(_BUFFER)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._end(error)
-            return
+            return True
         if size:
             self._take(_BUFFER[:size])
         else:
             self._end(None)
+        return True
 
     def _take(self, data: bytes | memoryview) -> None:
         if not self._is_asked:
@@ -184,21 +231,22 @@ class TlsConnection(Connection):
     def __init__(
         self,
         clock_ns: Callable[[], int],
-        max_body_bytes: int,
+        answer: Answering,
         deadlines: Deadlines,
         context: ssl.SSLContext,
         host: str,
     ) -> None:
-        super().__init__(clock_ns, max_body_bytes, deadlines)
+        super().__init__(clock_ns, answer, deadlines)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._shaking: Any = None  # the greenlet that opens it
 
     def open(self, family: int, address: Any, timeout_s: float) -> None:
         """Connect and shake hands. Raises OSError (ssl.SSLError is one), OutOfTimeError."""
+        began_ns = self._clock_ns()
         super().open(family, address, timeout_s)
         me = self._shaking = getcurrent()
-        timer = self._hub.loop.timer(timeout_s)
+        timer = self._hub.loop.timer(max(0.001, timeout_s - (self._clock_ns() - began_ns) / 1e9))
         timer.start(me.throw, OutOfTimeError)
         try:
             while not self._shake_hands():
@@ -224,7 +272,9 @@ class TlsConnection(Connection):
         return is_done
 
     def _send(self, data: bytes) -> None:
-        self._tls.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._tls.write(left) :]
         super()._send(self._outgoing.read())
 
     def _take(self, data: bytes | memoryview) -> None:
@@ -232,15 +282,30 @@ class TlsConnection(Connection):
         if self._shaking is not None:
             self._shaking.switch()
             return
-        try:
-            while self.is_open:
-                super()._take(self._tls.read(CHUNK_BYTES))
-        except ssl.SSLWantReadError:
-            return  # a part of a record, or what a client has no use for
-        except ssl.SSLZeroReturnError:
-            self._end(None)
-        except OSError as error:
+        records, has_ended, error = self._decrypted()
+        if has_ended:
+            self.close()  # first: whoever is woken by its answer sends no more on it
+        if records:
+            super()._take(records)
+        if has_ended:
             self._end(error)
+
+    def _decrypted(self) -> tuple[bytes, bool, OSError | None]:
+        """All that the server has said by now, whether that was the last of it, and the error that ended it.
+
+        All at once: what is taken wakes the customer, whose next request must not get the rest as its answer.
+        """
+        records = []
+        try:
+            while record := self._tls.read(CHUNK_BYTES):
+                records.append(record)
+        except ssl.SSLWantReadError:  # a part of a record, or what a client has no use for
+            return b"".join(records), False, None
+        except ssl.SSLZeroReturnError:
+            pass
+        except OSError as error:
+            return b"".join(records), True, error
+        return b"".join(records), True, None
 
     def _end(self, error: OSError | None) -> None:
         super()._end(error)

@@ -21,7 +21,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What it brought back. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer.
 
-    `failure` is empty, or one of connection_refused, connect_timeout, tls_failed, timeout, connection_lost.
+    `failure` is empty, or one of connection_refused, connect_timeout, tls_failed, timeout, connection_lost,
+    answer_too_large.
     """
 
     sent_ns: int

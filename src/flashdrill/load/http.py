@@ -17,13 +17,15 @@ import gevent
 from gevent.event import Event
 
 from flashdrill.errors import ConfigError
-from flashdrill.load.answering import BadAnswerError
+from flashdrill.load.answering import Answering, BadAnswerError, TooLargeError
 from flashdrill.load.connection import Connection, OutOfTimeError, TlsConnection
 from flashdrill.load.deadlines import Deadlines
 from flashdrill.load.exchange import Reply, Request
 from flashdrill.model.hosts import Addresses, addresses_of, host_of
 
-MAX_ANSWER_BYTES = 1 << 20
+KEPT_BYTES = 1 << 20
+"""Of a larger answer the status and the times count; its body is read, and not kept."""
+MAX_ANSWER_BYTES = 64 << 20
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _OUR_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
@@ -46,10 +48,10 @@ class Pool:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(f"not an HTTP address: {url!r}", remedy="use http://HOST:PORT")
-        marks = {"Host": parts.netloc.rpartition("@")[2], **headers}
-        self.head = "".join(f"{name}: {value}\r\n" for name, value in marks.items())
-        """What the head of every request has."""
-        self.lines = len(marks)
+        self.host = f"Host: {parts.netloc.rpartition('@')[2]}\r\n"
+        self.head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        """What the head of every request has, beside its host."""
+        self.lines = len(headers)
         self.prefix = parts.path.rstrip("/")
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -115,6 +117,10 @@ class Pool:
             except ssl.SSLError:
                 raise  # this address has answered
             except OSError as error:
+                if _has_no_ipv6(error, family) and len(self._addresses) > 1:
+                    continue
+                if error.errno in _OUR_OWN_LIMITS:
+                    raise
                 failure = error
             else:
                 return connection
@@ -122,9 +128,9 @@ class Pool:
 
     def _new(self) -> Connection:
         if self._context is None:
-            return Connection(self._clock_ns, MAX_ANSWER_BYTES, self._deadlines)
+            return Connection(self._clock_ns, _answering(), self._deadlines)
         return TlsConnection(
-            self._clock_ns, MAX_ANSWER_BYTES, self._deadlines, self._context, self._host
+            self._clock_ns, _answering(), self._deadlines, self._context, self._host
         )
 
     def _left_s(self, deadline_ns: int) -> float:
@@ -181,6 +187,8 @@ class Wire:
             can_go_on = connection.answer.can_go_on
         except OutOfTimeError:
             failure = "timeout"
+        except TooLargeError:
+            failure = "answer_too_large"
         except (OSError, BadAnswerError):
             failure = "connection_lost"
         finally:
@@ -203,10 +211,11 @@ class Wire:
 
 
 def _encode(pool: Pool, request: Request) -> bytes:
-    method, body = request.method, request.body
-    head = f"{method} {pool.prefix}{request.path} HTTP/1.1\r\n{pool.head}"
-    lines = pool.lines + 1
-    for name, value in request.headers.items():
+    method, body, headers = request.method, request.body, request.headers
+    host = "" if "Host" in headers else pool.host
+    head = f"{method} {pool.prefix}{request.path} HTTP/1.1\r\n{host}{pool.head}"
+    lines = pool.lines + (2 if host else 1)
+    for name, value in headers.items():
         head += f"{name}: {value}\r\n"
         lines += 1
     if body or method not in _BODILESS:
@@ -215,6 +224,15 @@ def _encode(pool: Pool, request: Request) -> bytes:
     if head.count("\r") != lines or head.count("\n") != lines:
         raise ValueError(f"a line break in the head of {method} {request.path!r}")
     return head.encode("latin-1") + b"\r\n" + body
+
+
+def _answering() -> Answering:
+    return Answering(KEPT_BYTES, MAX_ANSWER_BYTES)
+
+
+def _has_no_ipv6(error: OSError, family: int) -> bool:
+    """Whether this machine cannot use the address: `localhost` is often two of them."""
+    return family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL
 
 
 def _reply(sent_ns: int, connection: Connection, waited_ns: int) -> Reply:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from flashdrill.errors import ConfigError
-from flashdrill.load.answer import RETRYABLE_STATUSES, Judgement, judge
+from flashdrill.load.answer import RETRYABLE_STATUSES, Judgement, decoded, judge
 from flashdrill.load.exchange import Reply
 from flashdrill.load.operations import Call, Retry
 from flashdrill.load.templates import texts
@@ -94,10 +92,10 @@ class Prepared:
     def _acknowledged(self, reply: Reply, reason: str) -> Judgement:
         if not self._find:
             return Judgement(Outcome.OK, reason)
-        document = _decoded(reply.body)
+        document = decoded(reply.body)
         found = {name: find(document) for name, find in self._find}
         for name, value in found.items():
-            if value is MISSING or isinstance(value, dict | list):
+            if value is MISSING or value is None or isinstance(value, dict | list):
                 lacking = f"http_{reply.status}_without_{name}"
                 return Judgement(Outcome.INFO, lacking, is_retryable=True)
         if self._told:
@@ -154,10 +152,3 @@ def _headers(template: RequestTemplate) -> Mapping[str, str]:
     if template.body_kind and "content-type" not in given:
         return {"Content-Type": CONTENT_TYPES[template.body_kind], **template.headers}
     return template.headers
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return None
