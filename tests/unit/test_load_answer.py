@@ -32,7 +32,13 @@ def test_an_acknowledgement_is_ok(status: int, reason: str) -> None:
     assert (said.outcome, said.reason, said.document["order_id"]) == (Outcome.OK, reason, "a1")
 
 
-@pytest.mark.parametrize("body", [None, {}, [1], "text"])
+def test_a_problem_is_one_in_capitals_too() -> None:
+    body = {"type": "pool-exhausted", "definite": True}
+    said = judge(reply(503, body, content_type="Application/Problem+JSON; charset=utf-8"), {})
+    assert (said.outcome, said.reason) == (Outcome.FAIL, "pool_exhausted")
+
+
+@pytest.mark.parametrize("body", [None, {}, [1], "text", {"order_id": None}])
 def test_an_acknowledgement_without_what_it_must_carry_is_unknown(body: object) -> None:
     said = judge(reply(201, body), GRANTED, ("order_id",))
     assert (said.outcome, said.reason) == (Outcome.INFO, "http_201")

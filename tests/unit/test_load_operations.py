@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
+from gevent import GreenletExit
 from msgspec.structs import replace
 
-from flashdrill.load.exchange import Reply, Request
+from flashdrill.errors import ConfigError
+from flashdrill.load.exchange import HeldBackError, Reply, Request
 from flashdrill.load.operations import WORKER_SHIFT, Answer, Call, Operations, Place, Retry
 from flashdrill.load.session import Market, Session
 from flashdrill.model.op import NOT_SENT, Op, Outcome
@@ -79,7 +82,9 @@ class Rig:
     def perform(self, call: Call = CALL) -> Answer:
         return self.operations.perform(call, PLACE, Random(1))
 
-    def session(self, spawned: list[Callable[[], None]] | None = None) -> Session:
+    def session(
+        self, spawned: list[Callable[[], None]] | None = None, *, has_room: bool = True
+    ) -> Session:
         stages = (Stage("a", 0, 1, (steady("order", 1, 1),)), Stage("b", 1, 1))
         market = Market(
             World(5, (Product("hot", 1, 1, 3), Product("cold", 1, 1, 1))), stages, {}, 0
@@ -93,6 +98,7 @@ class Rig:
             due_ns=1_000 * MS,
             sleep_until=lambda due_ns: setattr(self, "now_ns", due_ns),
             spawn=lambda act, journey: waiting.append(act),
+            has_room=has_room,
         )
 
 
@@ -196,6 +202,33 @@ def test_what_was_out_when_the_crowd_was_stopped_is_unknown() -> None:
     assert (op.outcome, op.reason, op.sent_ns) == (Outcome.INFO, "abandoned", 1_005 * MS)
 
 
+@pytest.mark.parametrize("why", [ValueError("a line break"), HeldBackError()])
+def test_what_the_generator_did_not_send_is_never_called_unknown(why: BaseException) -> None:
+    rig = Rig(why)
+    with pytest.raises(type(why)):
+        rig.perform()
+    (op,) = rig.ops
+    assert (op.outcome, op.reason, op.sent_ns) == (Outcome.FAIL, "not_sent", NOT_SENT)
+
+
+def test_a_first_attempt_that_left_counts_though_the_second_could_not() -> None:
+    rig = Rig(lost, ValueError("a line break"))
+    with pytest.raises(ValueError, match="line break"):
+        rig.perform()
+    (op,) = rig.ops
+    assert (op.outcome, op.reason, len(op.attempts)) == (Outcome.INFO, "connection_lost", 1)
+
+
+@pytest.mark.parametrize("wrong", [{"quantity": 1 << 63}, {"amount_cents": "5"}, {"quantity": 1.5}])
+def test_numbers_that_the_record_cannot_hold_are_refused_before_anything_leaves(
+    wrong: dict[str, Any],
+) -> None:
+    rig = Rig(ok)
+    with pytest.raises(ConfigError, match="whole numbers of 64 bits"):
+        rig.perform(replace(CALL, **wrong))
+    assert not rig.requests
+
+
 def test_ids_of_workers_do_not_meet() -> None:
     rig = Rig(ok)
     other = Operations(
@@ -230,6 +263,23 @@ def test_later_steps_are_due_after_the_one_before_and_the_time_thought() -> None
     assert (first.is_arrival, second.is_arrival) == (True, False)
     assert second.due_ns == first.done_ns + 500 * MS
     assert second.stage == "b"
+
+
+def test_a_journey_cannot_think_before_its_first_operation() -> None:
+    with pytest.raises(ConfigError, match="'order' thinks before its first operation"):
+        Rig().session().think(1)
+
+
+def test_who_is_turned_away_goes_home_and_so_does_his_twin() -> None:
+    rig, spawned = Rig(), []
+    session = rig.session(spawned, has_room=False)
+    session.beside(lambda twin: twin.operation(CALL))
+    session.operation(CALL)
+    spawned[0]()
+    with pytest.raises(GreenletExit):
+        session.think(1)
+    assert [op.reason for op in rig.ops] == ["not_sent", "not_sent"]
+    assert not rig.requests
 
 
 def test_a_twin_acts_at_the_same_moment_as_another_process() -> None:

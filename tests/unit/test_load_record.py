@@ -40,6 +40,14 @@ def test_operations_come_back_as_they_were(tmp_path: Path) -> None:
     assert list(ops_from_table(read_stream(tmp_path / "ops.record"))) == [op(n) for n in range(10)]
 
 
+def test_ids_that_a_locustfile_gives_as_numbers_are_written_as_texts(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "ops.record")
+    recorder.add(replace(op(1), order_id=4711, quantity=3_000_000_000))
+    recorder.close()
+    (found,) = ops_from_table(read_stream(tmp_path / "ops.record"))
+    assert (found.order_id, found.quantity) == ("4711", 3_000_000_000)
+
+
 def test_what_was_flushed_is_readable_while_it_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "ops.record"
     recorder = Recorder(path)

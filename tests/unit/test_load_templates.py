@@ -269,6 +269,13 @@ journeys: {all: [buy, track], on: [buy, bye]}
     [
         (Reply(0, 1, status=201, body=b'{"order": {"id": 7}}'), Outcome.OK, "placed", 1),
         (Reply(0, 1, status=201, body=b"{}"), Outcome.INFO, "http_201_without_number", 2),
+        (
+            Reply(0, 1, status=201, body=b'{"order": {"id": null}}'),
+            Outcome.INFO,
+            "http_201_without_number",
+            2,
+        ),
+        (Reply(0, 1, status=201, body=b"[" * 100_000), Outcome.INFO, "http_201_without_number", 2),
         (Reply(0, 1, status=201, body=b"torn {"), Outcome.INFO, "http_201_without_number", 2),
         (Reply(0, 1, status=200), Outcome.INFO, "http_200", 2),
         (Reply(0, 1, status=409), Outcome.FAIL, "sold_out", 1),
@@ -294,6 +301,15 @@ def test_what_an_answer_means(
 def test_who_needs_nothing_of_a_failed_request_goes_on(tmp_path: Path) -> None:
     wire = play(written(tmp_path, CHAIN), "on", 1, lambda _request: Reply(0, 1, status=500))
     assert wire.requests[-1].path == "/bye"
+
+
+def test_a_path_may_be_written_in_any_script_and_a_host_is_called_as_the_wire_knows_it(
+    tmp_path: Path,
+) -> None:
+    text = "requests: {a: {path: '/商品/%E5%95%86?a=[1]&b=é', headers: {host: shop.example}}}\n"
+    (request,) = play(written(tmp_path, text), "a").requests
+    assert request.path == "/%E5%95%86%E5%93%81/%E5%95%86?a=[1]&b=%C3%A9"
+    assert request.headers == {"Host": "shop.example"}
 
 
 def test_without_retry_a_request_is_sent_once(tmp_path: Path) -> None:

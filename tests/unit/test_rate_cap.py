@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gevent import GreenletExit
 
 from flashdrill.errors import ConfigError
+from flashdrill.load.exchange import HeldBackError
 from flashdrill.load.peak import check_peak, counted_peak, planned_peak
 from flashdrill.load.rate_cap import RateCap
 from flashdrill.model.hosts import LOOPBACK_ONLY, Admission
@@ -99,9 +99,9 @@ def test_the_request_that_would_be_too_much_is_not_sent_and_said_once() -> None:
             cap.count(second * 10**9 + n)
     assert not told
     for _ in range(2):
-        with pytest.raises(GreenletExit):
+        with pytest.raises(HeldBackError):
             cap.count(2 * 10**9 + 500)
-    with pytest.raises(GreenletExit):  # later too: the run is over
+    with pytest.raises(HeldBackError):  # later too: the run is over
         cap.count(9 * 10**9)
     assert told == [100]
 
@@ -110,6 +110,6 @@ def test_load_processes_share_it_and_arrivals_dealt_out_still_fit() -> None:
     caps = [RateCap(10.0, 3, lambda _: None) for _ in range(3)]
     for n in range(10):
         caps[n % 3].count(n)
-    with pytest.raises(GreenletExit):
+    with pytest.raises(HeldBackError):
         for _ in range(10):
             caps[0].count(20)

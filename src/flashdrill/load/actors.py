@@ -12,6 +12,8 @@ from typing import Any
 import gevent
 from gevent import GreenletExit, getcurrent
 
+from flashdrill.load.exchange import HeldBackError
+
 KILL_TIMEOUT_S = 1.0
 POLL_S = 0.01
 
@@ -65,5 +67,7 @@ class Actors:
     def _play(self, name: str, act: Callable[..., object], arguments: tuple[object, ...]) -> None:
         try:
             act(*arguments)
+        except HeldBackError:
+            return
         except Exception:
             self._failed(name)

@@ -30,7 +30,15 @@ from flashdrill.load.operations import Answer, Call
 from flashdrill.load.session import Session
 from flashdrill.load.spec import CrowdSpec
 from flashdrill.model.calibration import CPU_LIMIT, Calibration
-from flashdrill.model.scenario import Arrivals, Limits, Ramp, RecordedArrivals, Stage
+from flashdrill.model.scenario import (
+    Arrivals,
+    Limits,
+    Product,
+    Ramp,
+    RecordedArrivals,
+    Stage,
+    World,
+)
 
 LANES = 32
 CROWDED_SHARE = 0.25
@@ -44,6 +52,8 @@ KEPT_UP = 0.95
 """A step that got less of its rate done had less than a core."""
 END_TIMEOUT_S = 2.0
 JOURNEY = "calibrate"
+_WORLD = World(10_000, (Product("calibrate", 1999, 1, 1.0),))
+"""Whose customers order here: the scenario may have none, or draw more slowly."""
 _BODY = b'{"user_id":"u4711","channel":"DY","lines":[{"sku":"hot-1","quantity":1,"price":"19.99"}]}'
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
@@ -82,6 +92,7 @@ def calibrate(spec: CrowdSpec) -> Calibration:
             live_path=str(live_path),
             limits=Limits(in_flight=64 * LANES),
             orders_path="",
+            world=_WORLD,
             worker=0,
             workers=1,
         )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import gevent
+from gevent import GreenletExit
 from gevent.event import Event
 from gevent.pool import Group
 
@@ -199,7 +200,7 @@ class Driver:
             rng=dice(self._spec.seed, arrival.index),
             journey=arrival.journey,
             due_ns=due_ns,
-            sleep_until=self._walk.sleep_until,
+            sleep_until=self._rest_until,
             spawn=self._beside,
             has_room=has_room,
             number=arrival.index,
@@ -208,6 +209,13 @@ class Driver:
         if not session.operations_done:
             raise ConfigError(f"the journey {arrival.journey!r} ended without an operation")
 
+    def _rest_until(self, due_ns: int) -> None:
+        """A customer thinks. Raises GreenletExit, which ends him, when the load is stopped before that is over."""
+        assert self._walk is not None
+        self._walk.sleep_until(due_ns)
+        if self._walk.is_stopped and self._clock_ns() < due_ns:
+            raise GreenletExit
+
     def _beside(self, act: Callable[[], None], journey: str) -> None:
         """Let somebody act beside a customer."""
         self._actors.begin(journey, act)
@@ -215,7 +223,7 @@ class Driver:
     def _join(self, timeout_s: float) -> None:
         """Wait for those who are still out, for so long."""
         deadline_ns = self._clock_ns() + round(timeout_s * 1e9)
-        while len(self._actors) and self._clock_ns() < deadline_ns:
+        while len(self._actors) and not self._was_stopped and self._clock_ns() < deadline_ns:
             gevent.sleep(JOIN_POLL_S)
 
     def _tell_error(self, journey: str) -> None:

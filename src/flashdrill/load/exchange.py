@@ -9,6 +9,10 @@ import msgspec
 from flashdrill.model.op import NEVER
 
 
+class HeldBackError(BaseException):
+    """A request must not leave, and its customer ends: nobody's code is to catch that as an error of its own."""
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request. `path` is in origin form; header values must not hold line breaks."""
 

@@ -164,7 +164,8 @@ class Wire:
     def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
         """Send once and wait for the whole answer, `timeout_s` at most; never raises for what the network does.
 
-        Raises OSError when this process has run out of files or ports: that is the generator's own fault.
+        Raises, before anything has left: ValueError and KeyError for a request that cannot be sent, what `count`
+        raises, and OSError when this process has run out of files or ports. All are the generator's own faults.
         """
         pool = self._pools[via]
         data = _encode(pool, request)
@@ -222,8 +223,16 @@ def _encode(pool: Pool, request: Request) -> bytes:
         head += f"Content-Length: {len(body)}\r\n"
         lines += 1
     if head.count("\r") != lines or head.count("\n") != lines:
-        raise ValueError(f"a line break in the head of {method} {request.path!r}")
+        raise ValueError(f"a line break in {_broken(request)}")  # and not what it holds
     return head.encode("latin-1") + b"\r\n" + body
+
+
+def _broken(request: Request) -> str:
+    """Where a line break is."""
+    names = (
+        name for name, value in request.headers.items() if not {"\r", "\n"}.isdisjoint(name + value)
+    )
+    return ", ".join(f"the header {name!r}" for name in names) or "the method or the path"
 
 
 def _answering() -> Answering:

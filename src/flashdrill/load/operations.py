@@ -13,9 +13,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from flashdrill.errors import ConfigError
 from flashdrill.load.answer import Judgement, judge
-from flashdrill.load.exchange import Reply, Request
+from flashdrill.load.exchange import HeldBackError, Reply, Request
 from flashdrill.model.op import NEVER, NOT_SENT, Attempt, Op, Outcome, combine
+
+MOST = (1 << 63) - 1
+"""What the record's columns of numbers hold."""
 
 WORKER_SHIFT = 40
 """Ids of worker w start at w · 2^40, so that those of several workers do not meet."""
@@ -96,7 +100,7 @@ class Sender(Protocol):
     """Whoever puts one request on the wire (`http.Wire`)."""
 
     def send(self, via: str, request: Request, *, timeout_s: float) -> Reply:
-        """Send once and wait for the answer."""
+        """Send once and wait for the answer. An Exception, or HeldBackError, means that nothing of it has left."""
         ...
 
 
@@ -142,7 +146,11 @@ class Operations:
         return self._last_process
 
     def perform(self, call: Call, place: Place, rng: Random) -> Answer:
-        """Do it now and record it. Whatever interrupts it, an operation that may have left is recorded as unknown."""
+        """Do it now and record it. Whatever interrupts it, an operation that may have left is recorded as unknown.
+
+        Raises ConfigError, before anything leaves, for numbers that the record cannot hold.
+        """
+        _check_numbers(call)
         if self.in_flight >= self._in_flight_max:
             return self.turn_away(call, place)
         self.in_flight += 1
@@ -172,7 +180,11 @@ class Operations:
         headers = {**call.headers, **call.sign(call.body)} if call.sign else call.headers
         request = Request(call.method, call.path, call.body, headers)
         open_op.leaves(self._clock_ns(), self._watch)
-        reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
+        try:
+            reply = self._sender.send(call.via, request, timeout_s=self._request_timeout_s)
+        except (Exception, HeldBackError):
+            open_op.stays()
+            raise
         own = call.judge
         judgement = (
             own(reply) if own else judge(reply, call.acknowledged, call.required, call.refused)
@@ -215,6 +227,10 @@ class _OpenOperation:
         if not self.attempts:
             watch.sent(now_ns - self.place.due_ns)
         self.left_ns = now_ns
+
+    def stays(self) -> None:
+        """The attempt was not made after all: that is the generator's own fault."""
+        self.left_ns = NOT_SENT
 
     def answered(self, reply: Reply, judgement: Judgement) -> None:
         """The attempt came back, or was given up."""
@@ -269,6 +285,16 @@ class _OpenOperation:
             self.first_ns,
         )
         return Answer(op, document)
+
+
+def _check_numbers(call: Call) -> None:
+    """Raise ConfigError for what is no whole number, or too large for the record (64 bits)."""
+    for value in (call.quantity, call.amount_cents):
+        if value.__class__ is not int or not -MOST <= value <= MOST:
+            raise ConfigError(
+                f"{call.kind} has the quantity {call.quantity!r} and the amount {call.amount_cents!r}: whole "
+                "numbers of 64 bits are wanted"
+            )
 
 
 def _never_sent(now_ns: int) -> Attempt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gevent import GreenletExit
+from flashdrill.load.exchange import HeldBackError
 
 SECOND_NS = 10**9
 
@@ -25,7 +25,7 @@ class RateCap:
         self.is_exceeded = False
 
     def count(self, now_ns: int) -> None:
-        """A request is about to leave. Raises GreenletExit, which ends its customer, when it must not."""
+        """A request is about to leave. Raises HeldBackError, which ends its customer, when it must not."""
         if now_ns >= self._ends_ns:
             self._ends_ns = now_ns + SECOND_NS
             self._sent = 0
@@ -37,4 +37,4 @@ class RateCap:
         if not self.is_exceeded:
             self.is_exceeded = True
             self._on_exceeded(self._most)
-        raise GreenletExit
+        raise HeldBackError

@@ -8,6 +8,9 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from gevent import GreenletExit
+
+from flashdrill.errors import ConfigError
 from flashdrill.load.dice import dice
 from flashdrill.load.operations import Answer, Call, Operations, Place
 from flashdrill.model.op import Outcome
@@ -107,7 +110,18 @@ class Session:
         return f"{run << 96 | mine << 64 | self.rng.getrandbits(64):032x}"
 
     def think(self, seconds: float) -> None:
-        """Wait: the next operation is due this long after the end of the one before."""
+        """Wait: the next operation is due this long after the end of the one before.
+
+        Raises ConfigError before the first operation, and GreenletExit, which ends the customer, when he was turned
+        away or the load is stopped meanwhile.
+        """
+        if self._is_arrival:
+            raise ConfigError(
+                f"the journey {self.journey!r} thinks before its first operation: when that is due is what the "
+                "arrivals say"
+            )
+        if not self._has_room:
+            raise GreenletExit
         self._due_ns += round(seconds * 1e9)
         self._sleep_until(self._due_ns)
 
@@ -133,6 +147,7 @@ class Session:
             spawn=self._spawn,
             is_arrival=False,
             user_id=self.user_id,
+            has_room=self._has_room,
             number=self.number,
         )
 

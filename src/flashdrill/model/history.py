@@ -44,7 +44,7 @@ OPS_SCHEMA = pa.schema(
         pa.field("order_id", pa.string()),
         pa.field("user_id", pa.string()),
         pa.field("sku", pa.string()),
-        pa.field("quantity", pa.int32()),
+        pa.field("quantity", pa.int64()),
         pa.field("amount_cents", pa.int64()),
         pa.field("transaction_id", pa.string()),
         pa.field("connection_wait_ns", pa.int64()),
@@ -93,10 +93,20 @@ def batch_from_rows(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     arrays = [
         _attempts(columns[field.name])
         if field.name == "attempts"
-        else pa.array(columns[field.name], field.type)
+        else _array(columns[field.name], field.type)
         for field in OPS_SCHEMA
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=OPS_SCHEMA)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column. Texts that a locustfile gave as something else, such as a number, are written as texts."""
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        if not pa.types.is_string(kind):
+            raise
+        return pa.array(["" if value is None else str(value) for value in values], kind)
 
 
 def _attempts(rows: Sequence[Sequence[Sequence[Any]]]) -> pa.Array:

@@ -21,6 +21,8 @@ from flashdrill.errors import ConfigError
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 50
 _MERGE = "tag:yaml.org,2002:merge"
+_PARSERS_LIMIT = "maximum nesting depth"
+"""libyaml has had a limit of its own since 0.2.6, far beyond ours."""
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 _KINDS = {"int": "int", "float": "float", "bool": "bool", "null": "null"}
 
@@ -132,6 +134,8 @@ def _broken(error: yaml.YAMLError, origin: Origin, text: str) -> ConfigError:
         return ConfigError(f"--set {origin.argument}: not a YAML value")
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if _PARSERS_LIMIT in problem:
+        return ConfigError(_TOO_DEEP, path=origin.path, line=mark.line + 1 if mark else None)
     if mark is None:
         return ConfigError(f"not valid YAML: {problem}", path=origin.path)
     written = "".join(text.split("\n")[mark.line : mark.line + 1]).strip()[:80]

@@ -30,6 +30,9 @@ WORD = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 _WORD_HINT = "a letter or _, then letters, digits and _"
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_OURS = frozenset({"content-length", "transfer-encoding", "connection"})
+_HOST = "Host"
+"""As the wire knows it."""
 _BODIES = ("json", "form", "body")
 _KINDS = {"json": "json", "form": "form", "body": "text"}
 _METHODS = "GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS"
@@ -103,7 +106,7 @@ REQUEST = Table(
     {
         "method": Field(_one_of(*_METHODS.split("|")), "GET, or with a body POST"),
         "path": Field(
-            Text(r"^/\S*$", "a path such as /buy/${product.sku}"),
+            Text(r"^/[^\s\x00-\x1f\x7f]*$", "a path such as /buy/${product.sku}"),
             "with its query; what is filled in is percent-encoded",
             is_required=True,
         ),
@@ -190,11 +193,12 @@ def _request(name: str, entry: Entry) -> RequestTemplate:
         raise entry.at(bodies[1]).fail(f"a request has one of {', '.join(_BODIES)}")
     _check_statuses(entry)
     _check_secret_headers(entry)
+    _check_headers(entry)
     return RequestTemplate(
         name=name,
         method=entry["method"] or ("POST" if bodies else "GET"),
         url_path=entry["path"],
-        headers=entry["headers"],
+        headers={_HOST if n.lower() == "host" else n: v for n, v in entry["headers"].items()},
         body_kind=_KINDS[bodies[0]] if bodies else "",
         body=entry[bodies[0]] if bodies else None,
         sign=_sign(entry["sign"]),
@@ -230,6 +234,20 @@ def _check_secret_headers(entry: Entry) -> None:
                 key=name,
                 remedy="secrets: {token: {env: SHOP_TOKEN}}, and here ${secret.token}",
             )
+
+
+def _check_headers(entry: Entry) -> None:
+    """Raise ConfigError for headers that are the client's, for one that is there twice, and for line breaks."""
+    seen = set()
+    for name, value in entry["headers"].items():
+        low = name.lower()
+        if low in _OURS:
+            raise entry.at("headers").fail(f"{name} is set by flashdrill itself", key=name)
+        if low in seen:
+            raise entry.at("headers").fail(f"{name} is there twice", key=name)
+        if not {"\r", "\n", "\0"}.isdisjoint(value):
+            raise entry.at("headers").fail(f"a line break in {name}", key=name)
+        seen.add(low)
 
 
 def _sign(entry: Entry | None) -> Sign | None:

@@ -16,12 +16,18 @@ Lookup = Callable[[str], Value]
 Text = Callable[[Scene], str]
 Body = Callable[[Scene], bytes]
 
+_WRITTEN_IN_PATHS = "".join(set(map(chr, range(0x21, 0x7F))))
 _encode = msgspec.json.Encoder().encode
 
 
-def text(template: str, lookup: Lookup, escape: Callable[[str], str] = str) -> Text:
-    """A text; what is filled in goes through `escape`."""
-    parts = _parts(template, lookup)
+def text(
+    template: str,
+    lookup: Lookup,
+    escape: Callable[[str], str] = str,
+    literal: Callable[[str], str] = str,
+) -> Text:
+    """A text; what is filled in goes through `escape`, what is written there through `literal`."""
+    parts = [literal(part) if isinstance(part, str) else part for part in _parts(template, lookup)]
     if all(isinstance(part, str) for part in parts):
         constant = "".join(part for part in parts if isinstance(part, str))
         return lambda _scene: constant
@@ -35,8 +41,8 @@ def text(template: str, lookup: Lookup, escape: Callable[[str], str] = str) -> T
 
 
 def path(template: str, lookup: Lookup) -> Text:
-    """A path with its query; what is filled in is percent-encoded."""
-    return text(template, lookup, lambda value: quote(value, safe=""))
+    """A path with its query; what is filled in is percent-encoded, and so is what is no ASCII."""
+    return text(template, lookup, lambda value: quote(value, safe=""), _ascii)
 
 
 def header(template: str, lookup: Lookup) -> Text:
@@ -71,6 +77,11 @@ def written(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else _encode(value).decode()
+
+
+def _ascii(literal: str) -> str:
+    """What is written in a path, with its reserved characters and what is percent-encoded already."""
+    return quote(literal, safe=_WRITTEN_IN_PATHS)
 
 
 def _parts(template: str, lookup: Lookup) -> list[str | Value]:
