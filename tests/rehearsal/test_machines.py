@@ -19,6 +19,8 @@ from tests.rehearsal.running import Run, finish, started, wait_until
 from tests.rehearsal.test_workers import SCENARIO, shop
 
 HOST = "127.0.0.2"
+SOON_S = 30.0
+"""A worker waits 5 s for a sign of its master, and its schedule would take two minutes."""
 
 
 @contextlib.contextmanager
@@ -85,10 +87,54 @@ async def test_a_worker_that_is_killed_is_named_and_what_it_handed_in_is_kept(
 
 
 def _kill_one(worker: subprocess.Popen[bytes], process: subprocess.Popen[str], out: Path) -> Run:
-    def recorded() -> bool:
-        sizes = [path.stat().st_size for path in out.glob("*/ops-*.record")]
-        return len(sizes) == 2 and min(sizes) > 2_000
-
-    wait_until("both workers have handed something in", recorded)
+    _wait_for_records(out, 2)
     os.kill(worker.pid, signal.SIGKILL)
     return finish(process, out)
+
+
+async def test_a_load_whose_master_is_gone_ends_soon_and_leaves_nothing(tmp_path: Path) -> None:
+    """The harness and its master are killed: nobody tells the worker to stop."""
+    port = choose_ports(["master"], fixed={})["master"]
+    text = SCENARIO.replace("duration: 2s", "duration: 120s")
+    away = tmp_path / "away"
+    async with shop(tmp_path, text) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "1", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 1, away) as (worker,),
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            await asyncio.to_thread(_wait_for_records, out, 1)
+            process.kill()  # its guardian ends the master
+            code = await asyncio.to_thread(worker.wait, SOON_S)
+    assert code == 3
+    assert not list(away.iterdir())
+
+
+async def test_a_worker_that_was_told_to_stop_is_named_and_the_run_does_not_pass(
+    tmp_path: Path,
+) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    text = SCENARIO.replace("duration: 2s", "duration: 20s")
+    async with shop(tmp_path, text) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "2", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 2, tmp_path / "away") as processes,
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            await asyncio.to_thread(_wait_for_records, out, 2)
+            processes[0].terminate()
+            run = await asyncio.to_thread(finish, process, out)
+    assert run.exit_code == 3, run.output
+    assert "the load was not sent to its end: worker" in " ".join(run.output.split())
+    stopped = [one["interrupted"] for one in run.summary["load"]["generator"]["workers"]]
+    assert sorted(stopped) == [False, True]
+
+
+def _wait_for_records(out: Path, count: int) -> None:
+    def recorded() -> bool:
+        sizes = [path.stat().st_size for path in out.glob("*/ops*.record")]
+        return len(sizes) == count and min(sizes) > 2_000
+
+    wait_until("the workers have handed something in", recorded)

@@ -32,6 +32,17 @@ def test_sigterm_ends_the_process_that_sends_the_load_too() -> None:
             process.kill()
 
 
+def test_sigkill_of_the_command_ends_the_process_that_sends_the_load_too() -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    argv = [sys.executable, "-m", "flashdrill.cli.main", "worker", "--master", f"127.0.0.1:{port}"]
+    with subprocess.Popen(argv) as process:
+        sender = child_of(process.pid)
+        process.kill()
+        process.wait(PATIENCE_S)
+        _, alive = psutil.wait_procs([sender], timeout=PATIENCE_S)
+        assert not alive
+
+
 def child_of(pid: int) -> psutil.Process:
     """The one child, as soon as there is one."""
     deadline_s = time.monotonic() + PATIENCE_S

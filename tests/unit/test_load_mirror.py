@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashdrill.load.hall import clock_doubts, clocks, lost
+from flashdrill.load.hall import clock_doubts, clocks, ended_from_outside, lost
 from flashdrill.load.mirror import CHUNK_BYTES, RESEND_S, WINDOW_BYTES, Inbox, Outbox
 from flashdrill.model.history import shifted, table_from_ops
 from flashdrill.model.op import NOT_SENT
@@ -46,6 +48,45 @@ def test_a_mirror_is_exact_whatever_is_lost(
     inbox.close()
     assert outbox.is_empty
     assert (folder / "copy").read_bytes() == content
+
+
+@pytest.mark.parametrize("written", [0, 7])
+def test_a_chunk_that_the_disk_refuses_is_not_there_and_comes_again(
+    tmp_path: Path, written: int
+) -> None:
+    inbox = Inbox(tmp_path / "copy")
+    assert inbox.take(0, b"begin ") == 6
+    real = inbox._file
+    inbox._file = Full(real, written)  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space"):
+        inbox.take(6, b"and go on")
+    inbox._file = real
+    assert inbox.take(6, b"and go on") == 15
+    inbox.close()
+    assert (tmp_path / "copy").read_bytes() == b"begin and go on"
+
+
+class Full:
+    """A file on a disk that has room for so many bytes more."""
+
+    def __init__(self, file: Any, room: int) -> None:
+        self._file, self._room = file, room
+        self.truncate, self.seek = file.truncate, file.seek
+
+    def write(self, data: bytes) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        size, self._room = self._room, 0
+        return int(self._file.write(data[:size]))
+
+
+def test_what_is_said_of_a_load_that_somebody_ended() -> None:
+    def worker(number: int, *, interrupted: bool, name: str = "") -> dict[str, Any]:
+        return {"worker": number, "interrupted": interrupted, "name": name}
+
+    two = [worker(0, interrupted=False), worker(1, interrupted=True, name="b")]
+    assert "worker 2 (b) was told to stop" in ended_from_outside({"workers": two})
+    assert "the load process was told to stop" in ended_from_outside({})
 
 
 def test_only_a_clock_that_is_badly_known_is_doubtful() -> None:

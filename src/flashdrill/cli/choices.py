@@ -48,4 +48,4 @@ def address_choice(
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 10.0.0.5:5557")
-    return host, int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port)

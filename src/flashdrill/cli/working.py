@@ -39,7 +39,8 @@ def worker(master: tuple[str, int]) -> int:
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # what Ctrl-C does, a container's end does too
-    with subprocess.Popen(command) as process:
+    # Its standard input ends with this process, SIGKILL included, and it with that.
+    with subprocess.Popen([*command, "--held"], stdin=subprocess.PIPE) as process:
         while (status := process.poll()) is None:
             try:
                 process.wait()

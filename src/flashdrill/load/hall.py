@@ -50,6 +50,15 @@ def lost(events_path: Path) -> dict[int, str]:
     return {line["worker"]: line["why"] for line in _lines(events_path) if line["event"] == "lost"}
 
 
+def refused(events_path: Path) -> list[str]:
+    """Those that came and got no share, each with the reason."""
+    return [
+        f"{line['name']} was refused: {line['why']}"
+        for line in _lines(events_path)
+        if line["event"] == "refused"
+    ]
+
+
 def joined(events_path: Path) -> dict[int, str]:
     """The names of the workers that have come."""
     return {
@@ -66,6 +75,16 @@ def clock_doubts(done: Mapping[str, Any]) -> list[str]:
         for worker in done.get("workers", ())
         if worker.get("clock_error_ms", 0.0) > limit_ms
     ]
+
+
+def ended_from_outside(done: Mapping[str, Any]) -> str:
+    """What is said of a load whose last line tells that somebody else ended it."""
+    names = [
+        f"worker {worker['worker'] + 1}" + (f" ({worker['name']})" if worker.get("name") else "")
+        for worker in done.get("workers", ())
+        if worker["interrupted"]
+    ]
+    return f"the load was not sent to its end: {', '.join(names) or 'the load process'} was told to stop"
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

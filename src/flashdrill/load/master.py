@@ -117,8 +117,7 @@ class Master:
             return
         clients = self._runner.clients
         if guest.identity not in clients or clients[guest.identity].state == STATE_MISSING:
-            guest.is_lost = True
-            self._tell("lost", worker=guest.worker, name=guest.name, why="")
+            self._lose(guest, "")
             return
         now_s = time.monotonic()
         if now_s - guest.called_s > (CALL_S if len(guest.readings) >= RECENT else TICK_S):
@@ -159,7 +158,13 @@ class Master:
     def _chunk(self, msg: Any, **_: object) -> None:
         if guest := self._guests.get(msg.node_id):
             file = str(msg.data["file"])
-            size = guest.inboxes[file].take(int(msg.data["offset"]), msg.data["data"])
+            if file == "live" and guest.start is not None:
+                self._tell_clock(guest)  # first: whoever reads the last line asks for it
+            try:
+                size = guest.inboxes[file].take(int(msg.data["offset"]), msg.data["data"])
+            except OSError as error:
+                self._lose(guest, f"its record could not be written here: {error.strerror}")
+                return
             self._send(guest, ACK, file=file, offset=size)
 
     def _end(self, msg: Any, **_: object) -> None:
@@ -171,9 +176,16 @@ class Master:
     def _ended(self, guest: Guest, why: str) -> None:
         if guest.start is not None:
             self._tell_clock(guest)
+        elif not why and self._stopped_s is None:
+            why = "it was stopped before the start"
         if why:
             self._tell("lost", worker=guest.worker, name=guest.name, why=why)
         guest.is_ended = True
+
+    def _lose(self, guest: Guest, why: str) -> None:
+        if not guest.is_lost:
+            guest.is_lost = True
+            self._tell("lost", worker=guest.worker, name=guest.name, why=why)
 
     def _tell_clock(self, guest: Guest) -> None:
         assert guest.start is not None

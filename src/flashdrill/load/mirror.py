@@ -67,15 +67,25 @@ class Inbox:
     """The master's end. Raises OSError when the disk refuses."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+        self._file = path.open("wb", buffering=0)
         self._size = 0
 
     def take(self, offset: int, data: bytes) -> int:
-        """Write a chunk if it is the next one; how much there is now, to be acknowledged."""
-        if offset == self._size:
-            self._file.write(data)
-            self._file.flush()
-            self._size += len(data)
+        """Write a chunk if it is the next one; how much there is now, to be acknowledged.
+
+        A chunk is written whole or not at all: it will come again.
+        """
+        if offset != self._size:
+            return self._size
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+            raise
+        self._size += len(data)
         return self._size
 
     def close(self) -> None:

@@ -93,6 +93,7 @@ class Worker:
         self._runner.send_message(HERE, {**msg.data, "told_ns": time.time_ns()})
 
     def _begin(self, msg: Any, **_: object) -> None:
+        self._environment.process_exit_code = EXIT_INCONCLUSIVE  # until its share is sent
         gevent.spawn(self._play, msg.data, self._player.ticket())
 
     def _play(self, data: Mapping[str, Any], ticket: int) -> None:
@@ -100,8 +101,7 @@ class Worker:
         logger.info("%s: this process sends its share of the schedule; %s", share.name, share.clock)
         part = self._player.safely(share, ticket)
         logger.info("%s: %s", share.name, part)
-        if not part.counts:
-            self._environment.process_exit_code = EXIT_INCONCLUSIVE
+        self._environment.process_exit_code = EXIT_PASS if part.counts else EXIT_INCONCLUSIVE
         self._runner.send_message(ENDED, {"round": data["round"], **part.message()})
 
     def _sit_out(self, **_: object) -> None:

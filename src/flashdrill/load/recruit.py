@@ -6,6 +6,7 @@ memory; the locustfile and the record are in a folder that goes with the process
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -21,6 +22,7 @@ import gevent
 import msgspec
 from gevent.event import AsyncResult, Event
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.runners import WorkerRunner
 from locust.util.load_locustfile import load_locustfile
 
@@ -40,6 +42,9 @@ from flashdrill.load.master import ACK, BEGIN, BYE, CALL, CHUNK, END, FULL, HELL
 from flashdrill.load.mirror import Outbox
 from flashdrill.load.spec import CrowdSpec
 
+HELD = "--held"
+"""On the command line: the process ends with its standard input."""
+
 SHIP_S = 0.05
 BEGIN_TIMEOUT_S = 300.0
 HAND_IN_TIMEOUT_S = 60.0
@@ -47,6 +52,12 @@ HAND_IN_TIMEOUT_S = 60.0
 
 BYE_TIMEOUT_S = 5.0
 SAY_AGAIN_S = 0.5
+LISTEN_S = 0.5
+SILENT_S = 5.0
+"""A master calls twice a second. One that has not for so long, once the load has begun, is gone, and so is the run."""
+
+MASTER_GONE = "nothing was heard of the master for 5 s: the run is over"
+NO_SHARE = "the master gave no share"
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +72,7 @@ class Recruit:
         self._bye = Event()
         self._driver: Driver | None = None
         self._is_stopped = self._is_closing = self._is_cut_short = False
+        self._silent_s = 0.0  # since the master called, in which this process ran
         self._outboxes = {name: Outbox(folder / name) for name in ("ops", "live")}
         answers: dict[str, Callable[..., Any]] = {
             CALL: self._answer,
@@ -78,21 +90,32 @@ class Recruit:
         """From the first word to the last; the exit code."""
         name = socket.gethostname()
         self._runner.send_message(HELLO, {"name": name, "version": flashdrill.__version__})
-        share = self._share.get(timeout=BEGIN_TIMEOUT_S)
+        try:
+            share = self._share.get(timeout=BEGIN_TIMEOUT_S)
+        except gevent.Timeout:
+            logger.error(NO_SHARE)  # noqa: TRY400  (a message for people, no traceback)
+            return EXIT_STACK
         if share.get("why"):
-            logger.error("the master does not take this worker: %s", share["why"])
+            logger.error("no share is sent: %s", share["why"])
             return EXIT_INCONCLUSIVE
-        shipping = gevent.spawn(self._ship)
+        chores = [gevent.spawn(self._ship), gevent.spawn(self._listen)]
         why = self._safely(share)
         is_handed_in = self._hand_in() if not why else False
-        shipping.kill()
+        gevent.killall(chores)
         self._say_end(why)
         return EXIT_PASS if is_handed_in and not self._is_cut_short else EXIT_INCONCLUSIVE
+
+    @property
+    def _is_forsaken(self) -> bool:
+        """Whether the master is gone: nobody is left to hand anything in to."""
+        return self._silent_s > SILENT_S
 
     def stop(self) -> None:
         """No more arrivals; what is open is recorded as unknown."""
         self._is_stopped = True
         self._begin.set(0)
+        if not self._share.ready():
+            self._share.set({"why": "it was stopped before it had one"})
         if self._driver is not None:
             self._driver.stop()
 
@@ -102,6 +125,8 @@ class Recruit:
             self._play(self._spec(share))
         except FlashdrillError as error:
             return error.message
+        except gevent.Timeout:
+            return "the master did not say when to begin"
         except Exception as error:
             logger.exception("the worker cannot go on")
             return f"{type(error).__name__}: {error}"
@@ -133,34 +158,50 @@ class Recruit:
             self._is_closing = True  # the last line of live comes after the whole history
             self._driver.close()
 
+    def _listen(self) -> None:
+        """End the load when the master is gone: a load without its run must not go on."""
+        while not self._is_forsaken:
+            gevent.sleep(
+                LISTEN_S
+            )  # a process that was stopped has slept once, however long that was
+            self._silent_s = self._silent_s + LISTEN_S if self._begin.ready() else 0.0
+        logger.error(MASTER_GONE)
+        self.stop()
+
     def _ship(self) -> None:
         while True:
             for file, outbox in self._outboxes.items():
                 if file == "live" and self._is_closing and not self._outboxes["ops"].is_empty:
                     continue
                 for offset, data in outbox.chunks(time.monotonic()):
-                    self._runner.send_message(CHUNK, {"file": file, "offset": offset, "data": data})
+                    self._say(CHUNK, {"file": file, "offset": offset, "data": data})
                     gevent.sleep(0)
             gevent.sleep(SHIP_S)
+
+    def _say(self, kind: str, data: dict[str, Any]) -> None:
+        """Send a message. One that cannot leave is lost like one on the way: whatever matters is said again."""
+        with contextlib.suppress(RPCError):
+            self._runner.send_message(kind, data)
 
     def _hand_in(self) -> bool:
         """Wait until the master has everything; whether it has."""
         deadline_s = time.monotonic() + HAND_IN_TIMEOUT_S
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and not self._is_forsaken:
             if all(outbox.is_empty for outbox in self._outboxes.values()):
                 return True
             gevent.sleep(SHIP_S)
-        logger.error("the master did not take the whole record in %.0f s", HAND_IN_TIMEOUT_S)
+        logger.error("the master did not take the whole record")
         return False
 
     def _say_end(self, why: str) -> None:
         deadline_s = time.monotonic() + BYE_TIMEOUT_S
-        while not self._bye.is_set() and time.monotonic() < deadline_s:
-            self._runner.send_message(END, {"why": why})
+        while not self._bye.is_set() and time.monotonic() < deadline_s and not self._is_forsaken:
+            self._say(END, {"why": why})
             self._bye.wait(SAY_AGAIN_S)
 
     def _answer(self, msg: Any, **_: object) -> None:
-        self._runner.send_message(HERE, {**msg.data, "told_ns": time.monotonic_ns()})
+        self._silent_s = 0.0
+        self._say(HERE, {**msg.data, "told_ns": time.monotonic_ns()})
 
     def _acknowledge(self, msg: Any, **_: object) -> None:
         outbox = self._outboxes[str(msg.data["file"])]
@@ -185,20 +226,36 @@ def _crowd_of(path: Path, environment: Environment) -> OpenCrowd:
     return crowds[0](environment)
 
 
-def main(host: str, port: int) -> int:
-    """The process."""
+def main(host: str, port: int, *, is_held: bool = False) -> int:
+    """The process. When it is held, it ends with its standard input, which is whoever started it."""
+    recruits: list[Recruit] = []
+
+    def stop() -> None:
+        if not recruits:
+            raise SystemExit(EXIT_INCONCLUSIVE)  # no master has answered yet
+        recruits[0].stop()
+
+    gevent.signal_handler(signal.SIGTERM, stop)
+    gevent.signal_handler(signal.SIGINT, stop)
+    if is_held:
+        watcher = gevent.get_hub().loop.io(sys.stdin.fileno(), 1)
+        watcher.start(_let_go, watcher, stop)
+    try:
+        runner = Environment().create_worker_runner(host, port)
+    except ConnectionError:
+        print(f"flashdrill: no master answers at {host}:{port}", file=sys.stderr)
+        return EXIT_STACK
     with tempfile.TemporaryDirectory(prefix="flashdrill-worker-") as folder:
-        try:
-            runner = Environment().create_worker_runner(host, port)
-        except ConnectionError:
-            print(f"flashdrill: no master answers at {host}:{port}", file=sys.stderr)
-            return EXIT_STACK
-        recruit = Recruit(runner, Path(folder))
-        gevent.signal_handler(signal.SIGTERM, recruit.stop)
-        gevent.signal_handler(signal.SIGINT, recruit.stop)
-        return recruit.serve()
+        recruits.append(Recruit(runner, Path(folder)))
+        return recruits[0].serve()
+
+
+def _let_go(watcher: Any, stop: Callable[[], None]) -> None:
+    """Called by the hub: whoever started this process has ended."""
+    watcher.stop()
+    gevent.spawn(stop)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="worker: %(message)s")
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), is_held=sys.argv[3:] == [HELD]))

@@ -76,7 +76,7 @@ def done(parts: Mapping[int, Line]) -> Line:
         "closed_users": sorted({name for line in closed for name in line["closed_users"]}),
         "closed_requests": sum(line["closed_requests"] for line in closed),
     }
-    each = ("due", "sent", "max_cpu", "lateness_max_ms")
+    each = ("due", "sent", "max_cpu", "lateness_max_ms", "interrupted")
     return {
         "event": "done",
         "t_s": max(line["t_s"] for line in lines),

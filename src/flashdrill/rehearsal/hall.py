@@ -58,7 +58,8 @@ class Hall:
                     f"no Locust master on {self._bind[0]}:{self._bind[1]}",
                     remedy="see logs/crowd.log in the run's folder; give a free port with --bind",
                 ) from None
-            raise self._named(spec, error, remedy=_REMEDY.format(*self._bind)) from None
+            remedy = "; ".join([*hall.refused(self._events), _REMEDY.format(*self._bind)])
+            raise self._named(spec, error, remedy=remedy) from None
 
     async def follow(self, spec: CrowdSpec) -> AsyncIterator[dict[str, Any]]:
         """The lines of a worker, until it is done. Raises InconclusiveError, which names it, when it is lost."""
@@ -69,6 +70,8 @@ class Hall:
             async for line in lines:
                 yield line
         except InconclusiveError as error:
+            if not self._host.is_running(NAME):
+                raise InconclusiveError("the Locust master died in mid-run") from None
             raise self._named(spec, error) from None
 
     def with_clocks(self, line: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from flashdrill.analysis.validity import tightest_s
 from flashdrill.chaos.timetable import Chaos
 from flashdrill.edge.client import Edge
-from flashdrill.load.hall import clock_doubts
+from flashdrill.load.hall import clock_doubts, ended_from_outside
 from flashdrill.load.over_cap import over_cap_words
 from flashdrill.model.capacity import Capacity
 from flashdrill.model.journal import Journal
@@ -52,8 +52,10 @@ async def storm(
     chaos = _chaos(prepared, system, journal, trace, watcher, numbers)
     samplers = system.samplers
     try:
-        await crowd.prepare()
-        crowd.forget_secret()
+        try:
+            await crowd.prepare()
+        finally:
+            crowd.forget_secret()
         trace.calibration = crowd.calibration
         _warn(prepared, crowd, watcher)
         trace.t0_ns = crowd.begin()
@@ -235,6 +237,8 @@ class _Ears:
             case "done":
                 self._trace.crowd = line
                 self._trace.problems += clock_doubts(line)
+                if line.get("interrupted") and not self._lookout.must_stop.is_set():
+                    self._trace.problems.append(ended_from_outside(line))
                 if line.get("crowd_errors"):
                     self._trace.problems.append(
                         f"the crowd's own code failed {line['crowd_errors']} times, see live.jsonl"

@@ -104,6 +104,7 @@ _LOAD: Mapping[str, Meanings] = {
         "name": "of its machine, when that is another one",
         "clock_error_ms": "how well its clock is known, milliseconds: its times may be wrong by so much; 0 on this "
         "machine",
+        "interrupted": "whether it was stopped before its end",
     },
     "OperationStats": {
         "stage": "the stage; empty: the whole run",

@@ -52,6 +52,7 @@ class LoadWorker(msgspec.Struct, frozen=True):
     lateness_max_ms: float
     name: str = ""
     clock_error_ms: float = 0.0
+    interrupted: bool = False
 
 
 class Generator(msgspec.Struct, frozen=True):
