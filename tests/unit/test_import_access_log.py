@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flashdrill.errors import ConfigError
-from flashdrill.load.importing.access_log import import_access_log
+from flashdrill.load.importing.access_log import TOOK, import_access_log
 from flashdrill.model.traffic import Offsets
 from flashdrill.plan.traffic import read_traffic, write_traffic
 
@@ -85,7 +85,7 @@ def test_a_request_began_before_it_was_logged(tmp_path: Path) -> None:
     lines = (
         line(10, rest=COMBINED + " 0.250"),
         line(12, rest=COMBINED),
-        line(14, rest=COMBINED + ' "1.000"'),
+        line(14, rest=COMBINED + " 1.000"),
     )
     assert plain(import_access_log(log(tmp_path, *lines)).offsets_ms) == {
         "GET /orders": (0, 2250, 3250)
@@ -173,3 +173,17 @@ def test_counts_and_seconds_are_those_of_the_log(tmp_path: Path) -> None:
         for ms in offsets
     )
     assert replayed == Counter((f"GET /{'abc'[n % 3]}", n * n % 60) for n in range(500))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_takes_no_request_away(tmp_path: Path, encoding: str) -> None:
+    text = '{"time": "2015-05-17T10:05:03Z", "request": "GET /a HTTP/1.1"}\n' * 3
+    path = tmp_path / "marked.log"
+    path.write_bytes(text.encode(encoding))
+    model = import_access_log(path)
+    assert (model.rows, model.reading.damaged) == (3, {})
+
+
+def test_what_was_taken_for_a_duration_is_said(tmp_path: Path) -> None:
+    assert TOOK in import_access_log(log(tmp_path, line(1, rest=COMBINED + " 0.250"))).reading.notes
+    assert not import_access_log(log(tmp_path, line(1, rest=COMBINED))).reading.notes

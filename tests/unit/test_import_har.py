@@ -44,6 +44,30 @@ def test_each_request_is_an_arrival_under_its_method_and_route(tmp_path: Path) -
     assert shallow.operations["GET /items"] == "look"
 
 
+def stored_by_a_worker() -> dict[str, Any]:
+    found = entry()
+    found["response"] |= {
+        "_fetchedViaServiceWorker": True,
+        "_serviceWorkerResponseSource": "cache-storage",
+    }
+    return found
+
+
+def test_a_half_of_a_character_spoils_nothing(tmp_path: Path) -> None:
+    first, second, third = entry(url="/a"), entry(url="/b"), entry(url="/c?x=%F0", at_s=5)
+    path = har(tmp_path / "shop.har", first, second, third)
+    text = path.read_text()
+    half, whole = r"\ud83d", r"\ud83d\ude00 \\ud83d"
+    text = (
+        text.replace('"/a"', '"/a"')
+        .replace("/b", f"/b?{half}", 1)
+        .replace("/c?x", f"/c?{whole}", 1)
+    )
+    path.write_text(text)
+    model = import_har(path)
+    assert model.mix == {"GET /a": 1, "GET /b": 1, "GET /c": 1}
+
+
 NOT_OF_THE_SERVICE = {
     "static assets": [
         entry(url="/a.png", answer="image/png"),
@@ -54,6 +78,7 @@ NOT_OF_THE_SERVICE = {
         entry(_fromCache="disk"),
         entry(fromDiskCache=True),
         entry(_fetchType="Memory Cache"),
+        stored_by_a_worker(),
     ],
     "aborted requests": [entry(status=0)],
     "websockets": [entry(url="wss://shop.example/live"), entry(_resourceType="websocket")],

@@ -311,6 +311,89 @@ def test_ordinary_names_are_no_secrets(name: str) -> None:
     assert not suggests_secret(name)
 
 
+OTHERS_NAMES = [
+    "pw",
+    "pswd",
+    "pword",
+    "oldpwd",
+    "newPwd",
+    "userpass",
+    "otpcode",
+    "smsCode",
+    "verifyCode",
+    "recovery_code",
+    "captcha",
+    "authkey",
+    "appKey",
+    "passkey",
+    "signingKey",
+    "hmac",
+    "sign",
+    "ticket",
+    "mnemonic",
+    "ccnum",
+    "pan",
+    "passport",
+    "senha",
+    "contraseña",
+    "kennwort",
+    "密码",
+    "手机号",
+    "身份证号",
+]
+
+
+@pytest.mark.parametrize("name", OTHERS_NAMES)
+def test_names_of_secrets_in_the_words_of_others(name: str) -> None:
+    assert suggests_secret(name)
+
+
+LOGINS = [
+    as_json({"operationName": "Login", "variables": {"u": "bob", "c": "hunter2"}}),
+    as_json(
+        {"query": "mutation M($c: String!) { signIn(c: $c) { id } }", "variables": {"c": "hunter2"}}
+    ),
+    as_json([{"jsonrpc": "2.0", "method": "user.login", "params": ["bob", "hunter2"]}]),
+    {
+        "mimeType": "text/xml",
+        "text": "<methodCall><methodName>login</methodName><p>hunter2</p></methodCall>",
+    },
+]
+SIDE_BY_SIDE = [
+    {"path": "/password", "value": "hunter2"},
+    {"param": "token", "value": "hunter2"},
+    {"k": "password", "v": "hunter2"},
+    {"name": "password", "val": "hunter2"},
+]
+
+
+@pytest.mark.parametrize("post", [*LOGINS, *(as_json({"a": [pair]}) for pair in SIDE_BY_SIDE)])
+def test_a_secret_that_only_its_neighbour_names_does_not_come_out(
+    tmp_path: Path, post: dict[str, Any]
+) -> None:
+    written = run(tmp_path, entry("POST", "/graphql", post=post))
+    assert "hunter2" not in written
+    assert "/graphql" in written
+
+
+@pytest.mark.parametrize("before", ["apikey", "invites"])
+def test_parts_of_a_path_behind_such_words_do_not_come_out(tmp_path: Path, before: str) -> None:
+    assert "hunter2x" not in run(tmp_path, entry(url=f"/{before}/hunter2x"))
+
+
+def test_an_ordinary_graphql_request_keeps_its_fields(tmp_path: Path) -> None:
+    body = as_json(
+        {
+            "operationName": "Cart",
+            "query": "query Cart { cart { id } }",
+            "variables": {"sku": "lamp"},
+        }
+    )
+    written = run(tmp_path, entry("POST", "/graphql", post=body))
+    assert "lamp" in written
+    assert "operationName" in written
+
+
 @pytest.mark.parametrize(
     "value",
     [

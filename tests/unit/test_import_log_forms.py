@@ -28,13 +28,23 @@ LINES: list[tuple[str, Entry]] = [
     (f"shop:80 {COMBINED}", Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),
     (f"Nov 23 16:40:02 web nginx: {COMBINED}", Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),
     (f"{COMBINED} 0.250", Entry("GET", "/a?x=1", T0, took_s=0.25, visitor="1.2.3.4 Agent/1.0")),
+    (f"{COMBINED} 5.000 0.010", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
+    (f"{COMBINED} 5.000 -", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
+    (f'{COMBINED} rt=0.500 urt="0.400"', Entry("GET", "/a?x=1", T0, took_s=0.5, visitor="1.2.3.4 Agent/1.0")),
+    (f'{COMBINED} "3.42"', Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),  # nginx's $gzip_ratio
+    (f"{COMBINED} 3.42", Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),
+    (
+        "https 2015-05-17T10:05:33.000000Z app/lb/1 5.6.7.8:2817 10.0.0.1:80 0.000 29.500 0.000 200 200 34 366 "
+        '"GET https://shop:443/slow HTTP/1.1" "curl" - - arn "Root=1" "-" "-" 0 2015-05-17T10:05:03.500000Z "forward"',
+        Entry("GET", "https://shop:443/slow", T0 + 0.5, is_exact=True, visitor="5.6.7.8"),
+    ),
     (f'{COMBINED} 17 "shop@docker" "http://10.0.0.1:80" 12ms', Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),
     (COMBINED.replace("1.2.3.4", "2001:db8::1"), Entry("GET", "/a?x=1", T0, visitor="2001:db8::1 Agent/1.0")),
     (COMBINED.replace("10:05:03", "10:05:60"), Entry("GET", "/a?x=1", T0 + 57, visitor="1.2.3.4 Agent/1.0")),
     (
         "h2 2015-05-17T10:05:03.186641Z app/lb/1 5.6.7.8:2817 10.0.0.1:80 0.0 0.1 0.0 200 200 34 366 "
         '"POST https://shop:443/buy HTTP/2.0" "curl" - -',
-        Entry("POST", "https://shop:443/buy", T0 + 0.186641, is_exact=True, visitor="5.6.7.8"),
+        Entry("POST", "https://shop:443/buy", T0 + 0.186641, is_exact=True, took_s=0.1, visitor="5.6.7.8"),
     ),
     (
         '{"level":"info","ts":1431857103.5,"request":{"remote_ip":"9.9.9.9","method":"PUT","uri":"/x"},"duration":0.25}',
@@ -64,9 +74,20 @@ FORMATS: list[tuple[str, str, Entry]] = [
     (
         '%h %l %u %t "%r" %>s %b %D',
         f"{COMBINED[:-16]} 1500000",
-        Entry("GET", "/a?x=1", T0, took_s=1.5, visitor="1.2.3.4"),
+        Entry("GET", "/a?x=1", T0, visitor="1.2.3.4"),  # the time is that of the request's beginning
     ),
-    ("%{msec}t %m %U %{ms}T", "1431857103125 POST /d 20", Entry("POST", "/d", T0 + 0.125, is_exact=True, took_s=0.02)),
+    ("%{msec}t %m %U %{ms}T", "1431857103125 POST /d 20", Entry("POST", "/d", T0 + 0.125, is_exact=True)),
+    ("%{begin:msec}t %m %U %{ms}T", "1431857103125 POST /d 20", Entry("POST", "/d", T0 + 0.125, is_exact=True)),
+    (
+        "%{end:msec}t %m %U %{ms}T",
+        "1431857103125 POST /d 20",
+        Entry("POST", "/d", T0 + 0.125, is_exact=True, took_s=0.02),
+    ),
+    (
+        '$time_iso8601 "$request_method $scheme://$host$request_uri $server_protocol"',
+        '2015-05-17T10:05:03+00:00 "GET https://shop/a?x HTTP/1.1"',
+        Entry("GET", "/a?x", T0),
+    ),
     (
         '%t "%r" "%{User-Agent}i" %{X-Id}o',
         '[17/May/2015:10:05:03 +0000] "GET / HTTP/2" "A \\"b\\"" 7',
@@ -181,13 +202,17 @@ def test_what_is_excluded_is_counted(tmp_path: Path) -> None:
     assert found.requests()["GET /a"].target == "/a"  # without the query
 
 
+def line_of(start: str) -> str:
+    return next(line for line, _ in LINES if line.startswith(start))
+
+
 @pytest.mark.parametrize(
     ("line", "log_format", "name"),
     [
         (COMBINED, "", "combined"),
         (COMBINED.partition(' "-"')[0], "", "common"),
-        (LINES[7][0], "", "load balancer"),
-        (LINES[8][0], "", "JSON lines"),
+        (line_of("h2 "), "", "load balancer"),
+        (line_of("{"), "", "JSON lines"),
         (COMBINED, '%h %l %u %t "%r" %s %b', "a format of its own"),
     ],
 )

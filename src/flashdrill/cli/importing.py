@@ -356,7 +356,7 @@ def access_log(
 
     form = LogForm(depth, log_format, exclude)
     found = read_access_log(source, form)
-    model = model_of_log(found, mapping, tolerate)
+    model = model_of_log(found, mapping, tolerate, depth)
     if requests:
         model = _with_sketches(model, output, requests, mapping, found.requests())
     return _write(model, output, curve, as_json=as_json, requests=requests)

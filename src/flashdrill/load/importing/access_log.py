@@ -1,13 +1,14 @@
 """A web server's access log into a traffic model: one arrival for each request, under its method and route.
 
 A log has seconds, mostly: the requests of one second are spread evenly over it, in their order; times with a fraction
-are exact. A line is written when a request is over: where it says how long the request took, the arrival is so much
-earlier. Paths are cut to their first parts, so that there are as many labels as there are routes; numbers and ids in
-them become `*`. The log is streamed; what comes late has its place all the same.
+are exact. Most servers write the time at which a request was over: where the line says how long it took, the arrival is
+so much earlier. Apache writes when it came. Paths are cut to their first parts, so that there are as many labels as
+there are routes; numbers and ids in them become `*`. The log is streamed; what comes late has its place all the same.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from flashdrill.load.importing.log_line import (
     form_of,
 )
 from flashdrill.load.importing.route import label_of
-from flashdrill.load.importing.source import opened
+from flashdrill.load.importing.source import UTF_8, UTF_16, encoding_of, opened, text_lines
 from flashdrill.model.traffic import TrafficModel
 
 DEPTH = 1
@@ -33,6 +34,10 @@ MOST_LABELS = 500
 TOLERANCE = 0.05
 """Every log has lines that are no requests: what scanners send, what a crash leaves. With more it is no access log."""
 _BESIDE = re.compile(r"[?#].*|;[^/]*", re.DOTALL)
+TOOK = (
+    "lines say how long their requests took, and arrivals are so much earlier; if they say something else there, give "
+    "--format"
+)
 EXCLUDED = "requests that were excluded"
 
 
@@ -58,18 +63,23 @@ def import_access_log(
     Raises ConfigError, with the line, for a file that is none.
     """
     found = read_access_log(path, form or LogForm(depth))
-    return model_of_log(found, mapping, tolerance)
+    return model_of_log(found, mapping, tolerance, (form or LogForm(depth)).depth)
 
 
 def model_of_log(
-    found: Found, mapping: Sequence[str] = (), tolerance: float = TOLERANCE
+    found: Found,
+    mapping: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+    depth: int = DEPTH,
 ) -> TrafficModel:
     """The traffic model of what was found. Raises ConfigError."""
     return found.model(
         mapping,
         tolerance=tolerance,
         most_labels=MOST_LABELS,
-        fewer_labels="keep fewer parts of the path, with --depth 1",
+        fewer_labels=f"keep fewer parts of the path (--depth {depth - 1}), or leave some out (--exclude)"
+        if depth
+        else "leave some out (--exclude)",
         remedy="it takes the common and combined formats, nginx's, JSON lines, and yours with --format",
     )
 
@@ -94,6 +104,8 @@ def read_access_log(path: Path, form: LogForm) -> Found:
             if not is_known:
                 found.read_as("a format of its own" if form.log_format else form_of(line))
                 is_known = True
+            if entry.took_s and not form.log_format and TOOK not in found.notes:
+                found.notes.append(TOOK)
             label = label_of(entry.method, entry.target, form.depth)
             if label not in is_excluded:
                 is_excluded[label] = any(fnmatchcase(label, each) for each in form.exclude)
@@ -124,7 +136,15 @@ def _take(found: Found, label: str, entry: Entry) -> None:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long a part that is too long as well."""
+    """The lines in UTF-8; of one that is too long a part that is too long as well."""
+    encoding = encoding_of(file)
+    if encoding == UTF_16:
+        with text_lines(file, encoding) as lines:
+            for text in lines:
+                yield text.encode("utf-8", "replace")
+        return
+    if encoding != UTF_8:
+        file.read(len(codecs.BOM_UTF8))
     while line := file.readline(LONGEST_LINE + 2):
         yield line
         while len(line) > LONGEST_LINE and not line.endswith(b"\n"):

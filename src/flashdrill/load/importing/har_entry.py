@@ -61,6 +61,7 @@ class _Content(msgspec.Struct, rename="camel"):
 class _Response(msgspec.Struct):
     status: int | float | None = 0
     content: _Content | None = None
+    service_worker_source: Any = msgspec.field(name="_serviceWorkerResponseSource", default=None)
 
 
 class Entry(msgspec.Struct, rename="camel"):
@@ -108,7 +109,11 @@ def why_skipped(entry: Entry, *, keeps_static: bool) -> str:
     status = int(entry.response.status or 0) if entry.response else 0
     if other := _not_of_the_web(entry, url, status):
         return other
-    if entry.from_cache or entry.from_disk or entry.from_disk_too or _is_cached(entry.fetched):
+    stored = entry.response.service_worker_source if entry.response else None
+    is_stored = isinstance(stored, str) and stored != "network"
+    if is_stored or any(
+        (entry.from_cache, entry.from_disk, entry.from_disk_too, _is_cached(entry.fetched))
+    ):
         return "answers from a cache"
     if status <= 0:
         return "aborted requests"

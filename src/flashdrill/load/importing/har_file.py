@@ -20,6 +20,12 @@ from flashdrill.load.importing.source import encoding_of, opened
 LARGEST = 1 << 30
 """Bytes, unpacked."""
 _START = 4096
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+"""An escape of JSON: a character of two halves, a half alone, or any other."""
+_ALONE = 6
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _EXPORT = "export it again, as HAR"
 
@@ -44,11 +50,11 @@ class _Document(msgspec.Struct):
 def parts(path: Path) -> tuple[str, Iterator[Part]]:
     """The encoding, and the entries. Raises ConfigError for a file that is no HAR, is cut off, or is too large."""
     encoding, text = _text(path)
-    document = memoryview(text)[len(codecs.BOM_UTF8) if text.startswith(codecs.BOM_UTF8) else 0 :]
-    if not bytes(document[:_START]).strip():
+    text = text.removeprefix(codecs.BOM_UTF8)
+    if not text[:_START].strip():
         raise ConfigError("the file is empty", path=path, remedy=_EXPORT)
     try:
-        entries = msgspec.json.decode(document, type=_Document).log.entries
+        text, entries = _entries(text)
     except msgspec.ValidationError as error:
         raise ConfigError(
             "JSON without a list `log.entries`: it is no HAR", path=path, line=1, remedy=_EXPORT
@@ -60,6 +66,25 @@ def parts(path: Path) -> tuple[str, Iterator[Part]]:
     if not entries:
         raise ConfigError("no arrivals: `log.entries` is empty", path=path, remedy=_EXPORT)
     return encoding, _numbered(text, entries)
+
+
+def _entries(document: bytes) -> tuple[bytes, list[msgspec.Raw]]:
+    """The document and its entries. A half of a character in an answer's body (browsers write such) spoils none of
+    them: it becomes U+FFFD, which takes as many bytes."""
+    try:
+        return document, msgspec.json.decode(document, type=_Document).log.entries
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(_whole, document)
+        if mended == document:
+            raise
+        return mended, msgspec.json.decode(mended, type=_Document).log.entries
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    is_half = len(escape[0]) == _ALONE and escape[0][1:2] == b"u"
+    return rb"\ufffd" if is_half else escape[0]
 
 
 def _numbered(text: bytes, entries: list[msgspec.Raw]) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from flashdrill.load.importing.har_entry import Asked, PostData
 from flashdrill.load.importing.nested import holds_secret
-from flashdrill.load.importing.redaction import Redaction, escaped, is_login
+from flashdrill.load.importing.redaction import Redaction, escaped, is_login, is_login_text
 from flashdrill.load.importing.request_names import request_names
 from flashdrill.load.importing.secret_names import is_login_path, suggests_secret
 from flashdrill.model.recorded_requests import RecordedRequest, RecordedRequests
@@ -162,7 +162,7 @@ class HarRequests:
         return "text", text, "application/x-www-form-urlencoded"
 
     def _text(self, asked: Asked, text: str, content_type: str) -> tuple[str, Any, str]:
-        if is_login_path(unquote(asked.path).split("/")):
+        if is_login_path(unquote(asked.path).split("/")) or is_login_text(text):
             return "text", self._redaction.login(["body"])["body"], content_type
         if holds_secret(text):
             self._redaction.dropped["body with a secret in its text"] += 1

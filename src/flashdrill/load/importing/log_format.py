@@ -31,14 +31,19 @@ _WORDS = r"(?>[^ ,]*(?:(?:, ?| : )[^ ,]*)*)"
 
 
 class Part(NamedTuple):
-    """What a variable says, and how it is written; `unit` is how many of its units a second has."""
+    """What a variable says, and how it is written; `unit` is how many of its units a second has.
+
+    A time is that of the request's beginning or, as nginx has it, of its end.
+    """
 
     name: str
     pattern: str
     unit: float = 1.0
+    is_beginning: bool = False
 
 
 _LOCAL = Part("local", r"\[?[^\]\"]{20,30}\]?")
+_TARGET = r"(?:/|\*|https?://)[^\s\"]*"
 _NUMBER = r"(?:\d+(?:\.\d+)?|-)"
 NGINX = {
     "time_local": _LOCAL,
@@ -46,17 +51,17 @@ NGINX = {
     "msec": Part("number", r"\d+\.\d+"),
     "request": Part("request", _QUOTED),
     "request_method": Part("method", r"[A-Z]+"),
-    "request_uri": Part("target", r"[^\s\"]+"),
-    "uri": Part("target", r"[^\s\"]+"),
+    "request_uri": Part("target", _TARGET),
+    "uri": Part("target", _TARGET),
     "request_time": Part("took", _NUMBER),
     "remote_addr": Part("visitor", r"\S+"),
     "http_user_agent": Part("agent", _QUOTED),
 }
 APACHE = {
-    "t": _LOCAL,
+    "t": _LOCAL._replace(is_beginning=True),
     "r": Part("request", _QUOTED),
     "m": Part("method", r"[A-Z]+"),
-    "U": Part("target", r"[^\s\"]+"),
+    "U": Part("target", _TARGET),
     "D": Part("took", _NUMBER, 1e6),
     "T": Part("took", _NUMBER),
     "h": Part("visitor", r"\S+"),
@@ -67,6 +72,7 @@ APACHE_TIMES = {
     "msec": Part("number", r"\d+", 1e3),
     "usec": Part("number", r"\d+", 1e6),
 }
+"""When Apache received the request; with `end:` before the name, when it was answered."""
 APACHE_TOOK = {"s": 1.0, "ms": 1e3, "us": 1e6}
 TIMES = ("local", "iso", "number")
 
@@ -122,6 +128,8 @@ class _Reader:
 
     def _took_s(self, texts: dict[str, bytes]) -> float:
         text = texts.get("took", b"-")
+        if any(self._parts[name].is_beginning for name in TIMES if name in self._parts):
+            return 0.0
         return 0.0 if text == b"-" else duration_s(float(text) / self._parts["took"].unit)
 
 
@@ -131,7 +139,9 @@ def _part(found: re.Match[str]) -> Part | None:
     if variable:
         return NGINX.get(variable)
     if letter == "t" and argument:
-        return APACHE_TIMES.get(argument)
+        which, _, name = argument.rpartition(":")
+        part = APACHE_TIMES.get(name)
+        return part and part._replace(is_beginning=which != "end")
     if letter == "T" and argument:
         return Part("took", _NUMBER, APACHE_TOOK.get(argument, 1.0))
     if letter == "i" and argument.lower() == "user-agent":

@@ -2,7 +2,7 @@
 
 common, combined   HOST IDENT USER [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 512 "REFERER" "AGENT"
                    also with the virtual host or syslog's words in front, and with more at the end; a last number
-                   with a fraction is nginx's request time
+                   as nginx writes its request time (0.250, or rt=0.250), is that
 AWS load balancer  http 2018-07-02T22:23:00.186641Z ... "GET http://shop:80/a HTTP/1.1" "AGENT" ...
 JSON               nginx, Caddy, Envoy, Traefik and others: by the names of their keys
 """
@@ -25,11 +25,16 @@ _LINE = re.compile(
     rb"\"(?P<request>(?:[^\"\\]|\\.)*)\" \d{3} \S+(?P<rest>.*)"
 )
 _BALANCER = re.compile(
-    rb"(?:https?|h2|wss?|grpcs?) (?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \S+ (?P<visitor>\S+?)(?::\d+)? [^\"]*"
+    rb"(?:https?|h2|wss?|grpcs?) (?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \S+ (?P<visitor>\S+?)(?::\d+)? "
+    rb"\S+ (?P<times>[-\d.]+ [-\d.]+ [-\d.]+) [^\"]*"
     rb"\"(?P<request>(?:[^\"\\]|\\.)*+)\"(?P<rest>.*)"
 )
+_CREATED = re.compile(rb" (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) ")
+"""Behind the request, the only time of a load balancer's line: of when the request came."""
 _REQUEST = re.compile(rb"(?P<method>[A-Z]{1,20}) (?P<target>\S+)(?: HTTP/\d(?:\.\d)?)?")
-_REQUEST_TIME = re.compile(rb"(?:^|[ =])(\"?)(\d{1,6}\.\d{1,6})\1$")
+_NAMED_TIME = re.compile(rb" (?:rt|request_time)=\"?(\d{1,6}\.\d{3})(?=[\" ]|$)")
+_REQUEST_TIME = re.compile(rb"(?:^| )(\d{1,6}\.\d{3})(?: (?:\d{1,6}\.\d{3}|-|\.))?$")
+"""At the end of the line, without quotes: nginx's request time, and perhaps the upstream's, in milliseconds."""
 _ADDRESS = re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*")
 _AGENT = re.compile(rb"[^\"]*\"(?:[^\"\\]|\\.)*+\"[^\"]*\"((?:[^\"\\]|\\.)*+)\"")
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
@@ -73,20 +78,24 @@ def entry_of(line: bytes) -> Entry:
     found = _LINE.match(line)
     if found is not None:
         method, target = asked_for(found["request"])
-        took = _REQUEST_TIME.search(found["rest"].strip())
+        rest = found["rest"].strip()
+        took = _NAMED_TIME.search(found["rest"]) or _REQUEST_TIME.search(rest)
         return Entry(
             method,
             target,
             clock(found["time"].decode("latin-1")),
-            took_s=duration_s(took[2]) if took else 0.0,
+            took_s=duration_s(took[1]) if took else 0.0,
             visitor=_visitor(found["before"], found["rest"]),
         )
     found = _BALANCER.match(line)
     if found is None:
         raise UselessLineError("lines that are no access log")
     method, target = asked_for(found["request"])
-    at_s, is_exact = moment(found["time"].decode())
-    return Entry(method, target, at_s, is_exact, visitor=found["visitor"].decode("latin-1"))
+    visitor = found["visitor"].decode("latin-1")
+    created = _CREATED.search(found["rest"])
+    at_s, is_exact = moment((created[1] if created else found["time"]).decode())
+    took_s = 0.0 if created else sum(map(duration_s, found["times"].split()))
+    return Entry(method, target, at_s, is_exact, took_s, visitor)
 
 
 def form_of(line: bytes) -> str:

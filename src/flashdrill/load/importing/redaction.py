@@ -16,6 +16,7 @@ from flashdrill.load.importing.nested import holds_secret
 from flashdrill.load.importing.secret_names import (
     is_login_field,
     is_login_path,
+    names_a_login,
     suggests_secret,
     suggests_secret_beside,
     word_set,
@@ -25,10 +26,15 @@ DEEPEST = 30
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.\[\]-]{0,40}")
 _NOT_A_WORD = re.compile(r"[^A-Za-z0-9]+")
 _BEFORE_SECRETS = word_set("""
-    activate confirm confirmation invitation invite key keys magic magiclink otp password reset secret share session
-    sessions token tokens unsubscribe verify verification
+    activate apikey apikeys confirm confirmation invitation invitations invite invites key keys magic magiclink otp
+    password reset secret share session sessions token tokens unsubscribe verify verification
     """)
-_NAMES_A_VALUE = ("name", "key", "field", "id", "type", "label")
+_NAMES_A_VALUE = ("name", "key", "field", "fieldName", "id", "type", "label", "param", "path", "k")
+_VALUES = frozenset({"value", "val", "v", "data"})
+_OPERATIONS = ("operationName", "method")
+_GRAPHQL = re.compile(r"\b(?:mutation|query)\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
+_XML_CALL = re.compile(r"<methodName>\s*([^<\s]+)")
+"""What a body asks for: GraphQL's operation or its first field, and the procedure of JSON-RPC and XML-RPC."""
 
 
 class Redaction:
@@ -132,7 +138,7 @@ class Redaction:
             is_secret = (
                 suggests_secret_beside(name, beside)
                 or holds_secret(name)
-                or (name.lower() == "value" and _names_a_secret(beside))
+                or (name.lower() in _VALUES and _names_a_secret(beside))
                 or _is_secret_value(value, depth)
             )
         if is_secret:
@@ -153,7 +159,25 @@ def escaped(text: str) -> str:
 
 def is_login(parts: Sequence[str], document: Any) -> bool:
     """Whether a request is one of logging in or signing up, by the parts of its path or the fields of its body."""
-    return is_login_path(parts) or _has_login_field(document)
+    return is_login_path(parts) or _asks_for_login(document) or _has_login_field(document)
+
+
+def is_login_text(text: str) -> bool:
+    """Whether a body that is no JSON and no form calls a procedure of logging in."""
+    found = _XML_CALL.search(text)
+    return found is not None and names_a_login(found[1])
+
+
+def _asks_for_login(document: Any) -> bool:
+    """Whether a body names an operation of logging in: its fields may have any names then."""
+    if isinstance(document, list):
+        return any(_asks_for_login(each) for each in document[:DEEPEST])
+    if not isinstance(document, dict):
+        return False
+    called = [document.get(key) for key in _OPERATIONS]
+    query = document.get("query")
+    called += _GRAPHQL.findall(query) if isinstance(query, str) else []
+    return any(isinstance(name, str) and names_a_login(name) for name in called)
 
 
 def _has_login_field(value: Any, depth: int = 0) -> bool:
@@ -169,7 +193,7 @@ def _has_login_field(value: Any, depth: int = 0) -> bool:
 
 
 def _says_login(pair: Mapping[str, Any]) -> bool:
-    return "value" in pair and any(
+    return not _VALUES.isdisjoint(pair) and any(
         isinstance(pair.get(key), str) and is_login_field(pair[key]) for key in _NAMES_A_VALUE
     )
 

@@ -16,15 +16,18 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_ACCENTS = str.maketrans("ñãáéíóú", "naaeiou")
 _WORDS = word_set("""
-    auth bearer card cvc cvn cvv iban jwt login mfa otp pass passcode pin pwd refresh saml sid sig ssid ssn sso totp
-    verifier mail mobile msisdn tel
+    auth bearer captcha card cvc cvn cvv hmac iban jwt login mfa mnemonic otp pan pass passcode passport pin psw pswd
+    pw pwd pword refresh saml sid sig sign ssid ssn sso ticket totp verifier mail mobile msisdn tel
     """)
 _WITHIN = word_set(
     """
-    accesskey apikey authentic authoriz cardn cookie credential creditcard csrf cvv email oauth passphrase passw phone
-    privatekey secret sessid session signature token xsrf
+    accesskey apikey appkey authcode authentic authkey authoriz backupcode cardn ccnum confirmationcode contrasena
+    cookie credential creditcard csrf cvv email encryptionkey kennwort oauth otpcode passkey passphrase passw phone
+    pincode privatekey privkey pwd recoverycode secret senha sessid session signature signingkey smscode token userpass
+    verificationcode verifycode xsrf 密码 密碼 口令 验证码 手机 电话 身份证 邮箱 银行卡
     """
 )
 _PAIRS = frozenset(
@@ -55,8 +58,9 @@ _LOGIN_PAIRS = frozenset(
     [("sign", "in"), ("sign", "up"), ("log", "in"), ("log", "on"), ("sign", "on")]
 )
 _LOGIN_FIELDS = word_set(
-    "password passwords passwd pwd passcode passphrase pass otp totp pin login logon signin register"
+    "password passwords passwd pwd pswd psw pw passcode passphrase pass otp totp pin login logon signin register"
 )
+_LOGIN_WITHIN = word_set("passw userpass oldpwd newpwd contrasena kennwort senha 密码 密碼 口令")
 _LOGIN_FIELD_PAIRS = frozenset([("grant", "type"), ("client", "secret"), ("one", "time")])
 _OAUTH = word_set(
     "client_id redirect_uri grant_type response_type code_verifier session_state state"
@@ -67,7 +71,7 @@ _OF_OAUTH = frozenset({"code", "state", "nonce"})
 def suggests_secret(name: str) -> bool:
     """Whether what goes by this name may be a secret."""
     words = _words(name)
-    joined = "".join(words)
+    joined = "".join(words).translate(_ACCENTS)
     return (
         not _WORDS.isdisjoint(words)
         or not _PAIRS.isdisjoint(pairwise(words))
@@ -98,8 +102,13 @@ def is_login_field(name: str) -> bool:
     return (
         not _LOGIN_FIELDS.isdisjoint(words)
         or not _LOGIN_FIELD_PAIRS.isdisjoint(pairwise(words))
-        or "passw" in "".join(words)
+        or any(part in "".join(words).translate(_ACCENTS) for part in _LOGIN_WITHIN)
     )
+
+
+def names_a_login(text: str) -> bool:
+    """Whether the name of an operation, such as GraphQL's or of a remote procedure, is that of logging in."""
+    return is_login_path(re.split(r"[./:]", text))
 
 
 def _whole(parts: Iterable[str], words: list[str]) -> set[str]:

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.found import no_such_file
 
-UTF_8 = "utf-8"
+UTF_8, UTF_16 = "utf-8", "utf-16"
 LONGEST_LINE = 1 << 20
 """Characters. The rest of a longer line is passed over, and what there is of it is marked."""
 CUT = "\ufffc"
@@ -32,8 +32,8 @@ _OTHER_PACKINGS = {
 }
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF16_LE, UTF_16),
+    (codecs.BOM_UTF16_BE, UTF_16),
 )
 
 
