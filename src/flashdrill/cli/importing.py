@@ -204,9 +204,10 @@ def jtl(
         takes_sub_results=sub_results,
     )
     model = import_jtl(source, mapping, tolerance=tolerate, form=form)
+    recorded = None
     if requests:
-        model = _with_sketches(model, output, requests, mapping, {})
-    return _write(model, output, curve, as_json=as_json, requests=requests)
+        model, recorded = _with_sketches(model, output, requests, mapping, {})
+    return _write(model, output, curve, as_json=as_json, requests=requests, recorded=recorded)
 
 
 @import_traffic.command(
@@ -283,9 +284,10 @@ def csv_table(
         encoding=encoding,
     )
     model = import_csv(source, mapping, tolerance=tolerate, form=form)
+    recorded = None
     if requests:
-        model = _with_sketches(model, output, requests, mapping, {})
-    return _write(model, output, curve, as_json=as_json, requests=requests)
+        model, recorded = _with_sketches(model, output, requests, mapping, {})
+    return _write(model, output, curve, as_json=as_json, requests=requests, recorded=recorded)
 
 
 def _one_character(text: str) -> str:
@@ -357,9 +359,10 @@ def access_log(
     form = LogForm(depth, log_format, exclude)
     found = read_access_log(source, form)
     model = model_of_log(found, mapping, tolerate, depth)
+    recorded = None
     if requests:
-        model = _with_sketches(model, output, requests, mapping, found.requests())
-    return _write(model, output, curve, as_json=as_json, requests=requests)
+        model, recorded = _with_sketches(model, output, requests, mapping, found.requests())
+    return _write(model, output, curve, as_json=as_json, requests=requests, recorded=recorded)
 
 
 @import_traffic.command(
@@ -409,9 +412,10 @@ def har(
 
     found = read_har(source, HarForm(hosts, depth, keeps_static))
     model = model_of_har(found.found, mapping, tolerate)
+    recorded = None
     if requests:
-        model = _with_requests(model, output, requests, found.requests, mapping)
-    return _write(model, output, curve, as_json=as_json, requests=requests)
+        model, recorded = _with_requests(model, output, requests, found.requests, mapping)
+    return _write(model, output, curve, as_json=as_json, requests=requests, recorded=recorded)
 
 
 def _with_sketches(
@@ -420,7 +424,7 @@ def _with_sketches(
     requests: Path,
     mapping: tuple[str, ...],
     asked: Mapping[str, Asked],
-) -> TrafficModel:
+) -> tuple[TrafficModel, RecordedRequests]:
     """The same for a recording without bodies: what it does not know is for the user to fill in."""
     from flashdrill.load.importing.sketches import sketched  # noqa: PLC0415
 
@@ -433,11 +437,10 @@ def _with_requests(
     requests: Path,
     recorded: RecordedRequests,
     mapping: tuple[str, ...],
-) -> TrafficModel:
-    """Write the requests; the model then, whose labels become them unless the user said otherwise."""
+) -> tuple[TrafficModel, RecordedRequests]:
+    """The model whose labels become the requests unless the user said otherwise, and these."""
     from flashdrill.load.importing.labels import choose  # noqa: PLC0415
     from flashdrill.model.reading import Reading  # noqa: PLC0415
-    from flashdrill.plan.recorded_requests import write_requests  # noqa: PLC0415
 
     if requests.resolve() == output.resolve():
         raise click.BadParameter("that is the traffic model: choose another file")
@@ -447,8 +450,7 @@ def _with_requests(
         operations=choose(model.offsets_ms, mapping, recorded.operations()),
         reading=replace(reading, notes=(*reading.notes, *recorded.told())),
     )
-    write_requests(recorded, requests)
-    return model
+    return model, recorded
 
 
 def _write(
@@ -458,14 +460,18 @@ def _write(
     *,
     as_json: bool,
     requests: Path | None = None,
+    recorded: RecordedRequests | None = None,
 ) -> int:
-    """Write the model, and say what it is, and where its requests are if there are any."""
+    """Write the model and its requests if there are any, and say what it is. What is refused writes nothing."""
     from flashdrill.cli.import_words import tell  # noqa: PLC0415
     from flashdrill.plan.arrivals import on_a_curve  # noqa: PLC0415
+    from flashdrill.plan.recorded_requests import write_requests  # noqa: PLC0415
     from flashdrill.plan.traffic import write_traffic  # noqa: PLC0415
 
     if curve_step_s:
         model = on_a_curve(model, curve_step_s)
+    if requests and recorded:
+        write_requests(recorded, requests)
     written = write_traffic(model, output)
     written = (*written, requests) if requests else written
     tell(model, click.get_current_context().info_name or "", written, as_json=as_json)

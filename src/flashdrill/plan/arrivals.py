@@ -7,6 +7,7 @@ curve          how many came in each step, to be edited; they are spread evenly 
 
 from __future__ import annotations
 
+import math
 import os
 from array import array
 from collections.abc import Iterable, Mapping
@@ -115,11 +116,13 @@ def written_arrivals(model: TrafficModel, path: Path) -> dict[str, Any]:
 
 
 def on_a_curve(model: TrafficModel, step_s: float) -> TrafficModel:
-    """The model with no more than how many came in each step. Raises ConfigError for too many steps."""
-    if model.duration_s / step_s > MOST_STEPS:
+    """The model with no more than how many came in each step. Raises ConfigError for too many steps of all labels."""
+    labels = len(model.offsets_ms)
+    if labels * model.duration_s / step_s > MOST_STEPS:
+        enough_s = math.ceil(labels * model.duration_s / MOST_STEPS * 10) / 10
         raise ConfigError(
-            f"{model.duration_s:g} s are over {MOST_STEPS} steps of {step_s:g} s",
-            remedy="take a longer --curve",
+            f"{model.duration_s:g} s are over {MOST_STEPS} steps of {step_s:g} s for {labels} labels",
+            remedy=f"take a longer --curve, such as {enough_s:g}s",
         )
     counts = {label: _counted(times, step_s * 1000) for label, times in model.offsets_ms.items()}
     offsets = {label: spread(steps, step_s * 1000) for label, steps in counts.items()}

@@ -31,6 +31,8 @@ LABEL = "request"
 SEEN_ROWS = 20
 """By so many rows the column of times is found."""
 MOST_OF_A_ROW = 1_000_000
+MOST_COUNTED = 200_000_000
+"""Arrivals of all counts: they are kept in memory, eight bytes each."""
 _COUNT = re.compile(r"0*([0-9]{1,7})(?:\.0)?")
 
 
@@ -89,6 +91,7 @@ class _Table:
         self._labels: tuple[int, ...] = ()
         self._session = self._count = -1
         self._whole_ms = 60_000
+        self._counted = 0
         self._last_ms = 0
         self._apart_ms = 0
 
@@ -181,6 +184,14 @@ class _Table:
         hits = int(found[1])
         if not hits:
             self._found.skip("rows that count nothing", line)
+        self._counted += hits
+        if self._counted > MOST_COUNTED:
+            raise ConfigError(
+                f"over {MOST_COUNTED} arrivals up to here",
+                path=self._path,
+                line=line,
+                remedy="import a part of the file, and replay it with `traffic.scale`",
+            )
         self._measure(at_ms)
         period_ms = self._form.period_s * 1000
         for place in range(hits):
