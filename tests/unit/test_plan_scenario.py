@@ -181,3 +181,13 @@ def test_any_slip_of_the_keyboard_is_read_or_refused(
         assert load_scenario(path).duration_s > 0
     except ConfigError as error:
         assert str(error).startswith(f"{path}:"), error
+
+
+def test_a_locustfile_that_is_no_python_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = write_scenario(tmp_path)
+    (tmp_path / "crowd.py").write_text("import json\nclass Crowd(:\n")
+    with pytest.raises(ConfigError, match=r"crowd\.py:2: no Python: invalid syntax"):
+        load_scenario(path)
+    (tmp_path / "crowd.py").write_bytes(b"x = '\0'\n")
+    with pytest.raises(ConfigError, match="no Python"):
+        load_scenario(path)

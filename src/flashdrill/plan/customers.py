@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
+from pathlib import Path
 
 from flashdrill.errors import ConfigError
 from flashdrill.load.templates.rows import read_rows
@@ -30,7 +32,18 @@ def build_customers(entry: Entry, world: World) -> Templates | None:
         )
     if not world.products:
         raise entry.node.fail("a scenario needs 'world': who buys what")
+    _check_python(entry["locustfile"])
     return None
+
+
+def _check_python(path: Path) -> None:
+    """Raise ConfigError for a locustfile that is no Python; it is not run."""
+    try:
+        ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise ConfigError(f"no Python: {error.msg}", path=path, line=error.lineno) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no Python: {error}", path=path) from None
 
 
 def check_arrivals(entry: Entry, templates: Templates, stages: Sequence[Stage]) -> None:
