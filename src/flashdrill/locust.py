@@ -21,7 +21,7 @@ from flashdrill.load import party
 from flashdrill.load.beside import Beside, Lasting
 from flashdrill.load.crowd import OpenCrowd as _HarnessCrowd
 from flashdrill.load.crowd import journey
-from flashdrill.load.fence import fence_in
+from flashdrill.load.live import tell_refusal
 from flashdrill.load.operations import Answer, Call, Retry
 from flashdrill.load.player import Player
 from flashdrill.load.session import Session
@@ -63,6 +63,8 @@ class OpenCrowd(_HarnessCrowd):
             else:
                 party.attach(environment, Player(orders_from(os.environ), cls(environment)))
         except FlashdrillError as error:
+            if path := os.environ.get(CROWD_ENV):
+                tell_refusal(Path(read_spec(Path(path)).live_path), error)
             line = f"{error.message}; {error.remedy}" if error.remedy else error.message
             print(f"flashdrill: {line}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
@@ -72,7 +74,6 @@ class OpenCrowd(_HarnessCrowd):
     @classmethod
     def _under_harness(cls, environment: Environment) -> None:
         spec = read_spec(Path(os.environ[CROWD_ENV]))
-        fence_in(spec.hosts)
         if cls.beside is None:
             environment.shape_class = None  # it is about nobody
             return
@@ -80,7 +81,7 @@ class OpenCrowd(_HarnessCrowd):
             cls.beside = environment.shape_class = None
             environment.user_classes[:] = [cls]
             return
-        cls.beside.await_load(spec.base_url, spec.hosts)
+        cls.beside.await_load(spec.base_url, spec.hosts, is_nobody=not cls.journeys())
         gevent.spawn(cls(environment).come)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
-from flashdrill.errors import StackError
+from flashdrill.errors import ConfigError
 from flashdrill.load import child
 from flashdrill.load.schedule import arrivals
 from flashdrill.model.scenario import Stage
@@ -44,6 +45,31 @@ class Idle(HttpUser):
     @task
     def look_up(self) -> None:
         raise AssertionError
+"""
+PLAIN = """
+from locust import FastHttpUser, HttpUser, constant, task
+"""
+TRESPASSING = """
+import socket
+from pathlib import Path
+
+def trespass():
+    with socket.socket() as sock:
+        sock.settimeout(0.2)
+        sock.connect(("0.0.0.0", 1))
+
+try:
+    trespass()
+except OSError as error:
+    Path(__file__).with_name("at_import").write_text(type(error).__name__)
+
+class Trespassing(HttpUser):
+    fixed_count = 1
+    wait_time = constant(0.2)
+
+    @task
+    def leave(self) -> None:
+        trespass()
 """
 SHAPE = """
 class Few(LoadTestShape):
@@ -121,10 +147,50 @@ async def test_two_crowds_are_one_too_many_and_nobody_goes_to_other_hosts(
 ) -> None:
     file = locustfile(tmp_path, CROWD, second)
     async with Shop().serving() as shop, crowd(shop, tmp_path, STAGE, locustfile=file) as running:
-        with pytest.raises(StackError, match="died before it was ready"):
+        with pytest.raises(ConfigError, match=said):
             await child.wait_ready(running.live_path, running.is_alive)
         assert await running.process.wait() == 2
     assert said in capfd.readouterr().err
+
+
+async def test_a_plain_locustfile_is_a_closed_loop_until_the_last_stage_is_over(
+    tmp_path: Path,
+) -> None:
+    """It has no crowd of ours at all. The fence is around it all the same, also while it is imported."""
+    file = locustfile(tmp_path, PLAIN, WAITING, TRESPASSING)
+    stage = Stage("all", 0, 2.5, ())
+    async with Shop().serving() as shop, crowd(shop, tmp_path, stage, locustfile=file) as running:
+        t0_ns = await running.begin()
+        done = await running.finish()
+        assert time.monotonic_ns() >= t0_ns + 2_500_000_000
+    assert done["closed_users"] == ["Waiting", "Trespassing"]
+    assert done["due"] == 0
+    assert shop.requests["GET /orders"] > 20
+    assert (tmp_path / "at_import").read_text() == "PermissionError"
+    assert done["fenced"].keys() == {"0.0.0.0"}
+    assert done["fenced"]["0.0.0.0"] > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import json\nimport nowhere\n", "together.py:2: .*No module named 'nowhere'"),
+        ("x = (\n", "together.py:1: .*SyntaxError: '.' was never closed"),
+        ("x = 1\n", "together.py: the locustfile has no users"),
+        (PLAIN + IDLE, "nobody of Idle would come"),
+        (CROWD.replace("order", "visit"), "together.py: the locustfile has no journey order"),
+    ],
+    ids=["import", "syntax", "empty", "idle", "journey"],
+)
+async def test_what_cannot_be_played_is_refused_in_words_before_anybody_comes(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = locustfile(tmp_path, text)
+    async with Shop().serving() as shop, crowd(shop, tmp_path, STAGE, locustfile=file) as running:
+        with pytest.raises(ConfigError, match=said):
+            await child.wait_ready(running.live_path, running.is_alive)
+        assert await running.process.wait() == 2
+        assert not shop.requests
 
 
 @pytest.mark.parametrize("parts", [(WAITING,), (WAITING, SHAPE)], ids=["number", "shape"])

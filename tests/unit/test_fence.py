@@ -10,7 +10,7 @@ import sys
 
 TRY = """\
 import asyncio, socket, sys, urllib.request
-from flashdrill.load.fence import fence_in
+from flashdrill.load.fence import fence_in, fenced
 fence_in({"shop.example.com": ("127.0.0.9",), "10.0.0.7": ("10.0.0.7",)})
 
 def outcome(act):
@@ -34,6 +34,10 @@ def by_udp():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", ("0.0.0.0", 9))
 
+def by_udp_message():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendmsg([b"x"], [], 0, ("0.0.0.0", 9))
+
 def by_urllib():
     try:
         urllib.request.urlopen("http://0.0.0.0:1/", timeout=1)
@@ -45,9 +49,10 @@ def by_asyncio():
 
 for act in (
     connect("127.0.0.1"), connect("127.0.0.9"), connect("0.0.0.0"), connect("0.0.0.0", "connect_ex"),
-connect("::"), by_udp, by_urllib, by_asyncio,
+connect("::"), by_udp, by_udp_message, by_urllib, by_asyncio,
 ):
     print(outcome(act))
+print(fenced())
 """
 
 
@@ -65,4 +70,6 @@ def test_whatever_opens_a_connection_keeps_within_the_fence() -> None:
         away,
         away,
         away,
+        away,
+        "{'fenced': {'0.0.0.0': 6, '::': 1}}",
     ], ended.stdout + ended.stderr

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flashdrill.errors import InconclusiveError, StackError
+from flashdrill.errors import ConfigError, InconclusiveError, StackError
 from flashdrill.load import child
+from flashdrill.load.live import tell_refusal
 from flashdrill.load.spec import CROWD_ENV, write_spec
 from tests.unit.test_load_spec import spec_of
 
@@ -16,7 +17,7 @@ def test_the_command_is_a_headless_locust_that_ends_by_itself(tmp_path: Path) ->
     spec = spec_of(tmp_path)
     write_spec(spec, tmp_path / "crowd.json")
     argv = child.command(tmp_path / "crowd.json")
-    assert argv[1:4] == ["-P", "-m", "locust"]
+    assert argv[1:4] == ["-P", "-m", "flashdrill.load.launch"]
     assert argv[argv.index("--locustfile") + 1] == spec.locustfile
     assert "--headless" in argv
     ceiling_s = int(argv[argv.index("--run-time") + 1].removesuffix("s"))
@@ -27,9 +28,13 @@ def test_the_environment_carries_the_specification_and_no_other_locust_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCUST_USERS", "1000")
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "http://10.0.0.9:3128")
     environment = child.environment(tmp_path / "crowd.json")
     assert environment[CROWD_ENV] == str(tmp_path / "crowd.json")
     assert "LOCUST_USERS" not in environment
+    proxies = {k: v for k, v in environment.items() if k.lower().endswith("_proxy")}
+    assert proxies == {"NO_PROXY": "*", "no_proxy": "*"}, "a proxy would lead past the fence"
 
 
 def test_the_start_is_written_whole(tmp_path: Path) -> None:
@@ -51,6 +56,13 @@ async def test_ready_is_waited_for(tmp_path: Path) -> None:
 async def test_a_child_that_dies_before_it_is_ready_is_told(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="died before it was ready"):
         await child.wait_ready(tmp_path / "live.jsonl", lambda: False)
+
+
+async def test_a_refusal_is_told_in_its_own_words(tmp_path: Path) -> None:
+    tell_refusal(tmp_path / "live.jsonl", ConfigError("shop.py:3: no such thing", remedy="mend it"))
+    with pytest.raises(ConfigError, match=r"^shop\.py:3: no such thing") as refused:
+        await child.wait_ready(tmp_path / "live.jsonl", lambda: False)
+    assert refused.value.remedy == "mend it"
 
 
 async def test_a_child_that_is_never_ready_is_told(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_other_words_pass_with_the_name_of_who_said_them() -> None:
     ]
 
 
+def test_whom_the_fence_refused_is_counted_over_all_processes(tmp_path: Path) -> None:
+    several = Several(2)
+    (*_, one), (*_, other) = (told(tmp_path, worker, [5], 0.1) for worker in (0, 1))
+    several.take(0, {**one, "fenced": {"10.0.0.7": 2}})
+    (done,) = several.take(1, {**other, "fenced": {"10.0.0.7": 1, "::": 1}})
+    assert done["fenced"] == {"10.0.0.7": 3, "::": 1}
+
+
 def test_the_busiest_process_counts() -> None:
     shares = ((0, 0.2), (1, 0.9))
     processes = [{"worker": worker, "cpu": cpu} for worker, cpu in shares]

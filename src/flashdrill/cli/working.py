@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -34,13 +35,17 @@ def worker(master: tuple[str, int]) -> int:
     The master sends everything that is needed, the locustfile too, which runs here: let only masters that you trust be
     reached.
     """
+    from flashdrill.load.child import cleared  # noqa: PLC0415  (a quick --help)
+
     host, port = master
     command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", host, str(port)]
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # what Ctrl-C does, a container's end does too
     # Its standard input ends with this process, SIGKILL included, and it with that.
-    with subprocess.Popen([*command, "--held"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*command, "--held"], stdin=subprocess.PIPE, env=cleared(os.environ)
+    ) as process:
         while (status := process.poll()) is None:
             try:
                 process.wait()

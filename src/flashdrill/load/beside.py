@@ -17,6 +17,7 @@ from typing import Any
 from locust import LoadTestShape, User
 from locust.env import Environment
 
+from flashdrill.errors import ConfigError
 from flashdrill.model.hosts import Addresses, addresses_of, host_of
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,21 @@ class Beside:
         environment.user_classes[:] = kinds
         return cls(environment, kinds)
 
-    def await_load(self, base_url: str, hosts: Addresses) -> None:
+    def await_load(self, base_url: str, hosts: Addresses, *, is_nobody: bool = False) -> None:
         """Let them come when `begin` is called, as many as a shape or their `fixed_count` says.
 
-        Those without a host of their own go to `base_url`. Raises ConfigError for a host that the run may not hit.
+        Those without a host of their own go to `base_url`. Raises ConfigError for a host that the run may not hit, and
+        when nobody would come at all: the crowd `is_nobody`.
         """
         shape = self._environment.shape_class
         if shape is None:
+            if is_nobody and not any(kind.fixed_count for kind in self._kinds):
+                raise ConfigError(
+                    f"nobody of {', '.join(self.names)} would come: the locustfile has no OpenCrowd, and its users of "
+                    "plain Locust have no number",
+                    remedy="give a class a fixed_count or the file a LoadTestShape; or subclass "
+                    "flashdrill.locust.OpenCrowd, or say what customers do in a file of requests (`requests:`)",
+                )
             idle = ", ".join(kind.__name__ for kind in self._kinds if not kind.fixed_count)
             if idle:
                 logger.warning("nobody of %s comes: give the class a fixed_count", idle)

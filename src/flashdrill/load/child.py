@@ -10,11 +10,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flashdrill.errors import InconclusiveError, StackError
+from flashdrill.errors import ConfigError, InconclusiveError, StackError
 from flashdrill.load.spec import CROWD_ENV, read_spec
 
 POLL_S = 0.05
@@ -44,13 +44,23 @@ def command(spec_path: Path) -> list[str]:
         "--stop-timeout",
         "0",
     ]
-    return [sys.executable, "-P", "-m", "locust", "--locustfile", spec.locustfile, *options]
+    launch = [sys.executable, "-P", "-m", "flashdrill.load.launch"]
+    return [*launch, "--locustfile", spec.locustfile, *options]
 
 
 def environment(spec_path: Path) -> dict[str, str]:
     """This process' environment with the specification's path, and without settings meant for another Locust."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("LOCUST_")}
-    return {**kept, CROWD_ENV: str(spec_path.resolve())}
+    return {**cleared(os.environ), CROWD_ENV: str(spec_path.resolve())}
+
+
+def cleared(surroundings: Mapping[str, str]) -> dict[str, str]:
+    """An environment without settings for another Locust, and without proxies, which lead past the fence."""
+    kept = {
+        name: value
+        for name, value in surroundings.items()
+        if not name.startswith("LOCUST_") and not name.lower().endswith("_proxy")
+    }
+    return {**kept, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 def start(start_path: Path, t0_ns: int) -> None:
@@ -67,7 +77,8 @@ async def wait_ready(
     timeout_s: float = READY_TIMEOUT_S,
     who: str = ALONE,
 ) -> dict[str, Any]:
-    """The child's first line. Raises StackError when it dies before, or takes too long."""
+    """The child's first line. Raises ConfigError with the reason when it refuses what it is to play, and StackError
+    when it dies before, or takes too long."""
     tail = _Tail(live_path)
     deadline = time.monotonic() + timeout_s
     while True:
@@ -75,6 +86,8 @@ async def wait_ready(
         for line in tail.lines():
             if line.get("event") == "ready":
                 return line
+            if line.get("event") == "refused":
+                raise ConfigError(line["why"], remedy=line["remedy"])
         if not was_alive:
             raise StackError(f"{who} died before it was ready", remedy=_SEE_LOG)
         if time.monotonic() > deadline:

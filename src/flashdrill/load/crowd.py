@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +20,12 @@ from locust import User, task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from flashdrill.errors import FlashdrillError
+from flashdrill.errors import ConfigError, FlashdrillError
 from flashdrill.load.beside import Beside
 from flashdrill.load.calibration import calibrate
 from flashdrill.load.driver import Driver, Journey
+from flashdrill.load.fence import fenced
+from flashdrill.load.live import tell_refusal
 from flashdrill.load.session import Session
 from flashdrill.load.spec import CROWD_ENV, CrowdSpec, read_spec
 from flashdrill.model.op import Op, Outcome
@@ -31,6 +34,7 @@ _MARK = "__flashdrill_journey__"
 _Method = TypeVar("_Method", bound=Callable[[Any, Session], object])
 
 STAND_BY_S = 60.0
+STAY_POLL_S = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +92,7 @@ class OpenCrowd(User):
         calibration = asdict(calibrate(self.spec)) if self.spec.calibrate_s else None
         is_heard = _somebody_listens(self.environment)
         on_ended = self.tell_locust if is_heard else None
-        driver = Driver(self.spec, self.journeys_for(self.spec), on_ended=on_ended)
+        driver = self._driver(on_ended)
         self.environment.events.quitting.add_listener(self._closer(driver))
         driver.ready(calibration=calibration)
         try:
@@ -96,6 +100,7 @@ class OpenCrowd(User):
             if self.beside is not None:
                 self.beside.begin()
             driver.run(t0_ns)
+            self._stay(t0_ns)
         except BaseException as error:  # Locust's ceiling ends a greenlet with GreenletExit
             driver.stop()
             if isinstance(error, Exception):
@@ -104,6 +109,19 @@ class OpenCrowd(User):
         finally:
             driver.close(**self._facts())
         self.environment.process_exit_code = 0
+
+    def _driver(self, on_ended: Callable[[Op], None] | None) -> Driver:
+        try:
+            return Driver(self.spec, self.journeys_for(self.spec), on_ended=on_ended)
+        except ConfigError as error:
+            tell_refusal(Path(self.spec.live_path), error)
+            raise
+
+    def _stay(self, t0_ns: int) -> None:
+        """Where nobody is in the crowd the others stay until the last stage is over."""
+        end_ns = t0_ns + round(self.spec.duration_s * 1e9)
+        while self.beside is not None and not self.journeys() and time.monotonic_ns() < end_ns:
+            gevent.sleep(STAY_POLL_S)
 
     def journeys_for(self, spec: CrowdSpec) -> dict[str, Journey]:
         """The journeys by name, ready for this run."""
@@ -126,7 +144,8 @@ class OpenCrowd(User):
         )
 
     def _facts(self) -> dict[str, object]:
-        return self.beside.facts() if self.beside is not None else {}
+        beside = self.beside.facts() if self.beside is not None else {}
+        return {**beside, **fenced()}
 
     def _closer(self, driver: Driver) -> Callable[..., None]:
         """What to do when Locust quits: at the end it finds nothing left, at a SIGTERM it ends everything."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from flashdrill.errors import FlashdrillError
 from flashdrill.load.buckets import bucket, quantile_s
 from flashdrill.model.op import NOT_SENT, Op, Outcome
 
@@ -191,6 +192,12 @@ class LiveLog:
         before, self._since = self._since, now
         elapsed_s = (now[0] - before[0]) / 1e9
         return (now[1] - before[1]) / elapsed_s if elapsed_s > 0 else 0.0
+
+
+def tell_refusal(path: Path, why: FlashdrillError) -> None:
+    """Say, in the place of everything else, that nothing will be played, and why."""
+    told = {"event": "refused", "why": why.message, "remedy": why.remedy}
+    path.write_bytes(msgspec.json.encode(told) + b"\n")
 
 
 def added(parts: Iterable[Mapping[int, int]]) -> Counter[int]:

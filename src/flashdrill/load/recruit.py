@@ -37,7 +37,7 @@ from flashdrill.errors import (
 from flashdrill.load.calibration import calibrate
 from flashdrill.load.crowd import OpenCrowd
 from flashdrill.load.driver import Driver
-from flashdrill.load.fence import fence_in
+from flashdrill.load.fence import fence_in, fenced
 from flashdrill.load.master import ACK, BEGIN, BYE, CALL, CHUNK, END, FULL, HELLO, HERE, SHARE, STOP
 from flashdrill.load.mirror import Outbox
 from flashdrill.load.spec import CrowdSpec
@@ -156,7 +156,7 @@ class Recruit:
         finally:
             self._is_cut_short = self._is_stopped
             self._is_closing = True  # the last line of live comes after the whole history
-            self._driver.close()
+            self._driver.close(**fenced())
 
     def _listen(self) -> None:
         """End the load when the master is gone: a load without its run must not go on."""

@@ -76,6 +76,9 @@ def done(parts: Mapping[int, Line]) -> Line:
         "closed_users": sorted({name for line in closed for name in line["closed_users"]}),
         "closed_requests": sum(line["closed_requests"] for line in closed),
     }
+    fenced: Counter[str] = Counter()
+    for line in lines:
+        fenced.update(line.get("fenced", {}))
     each = ("due", "sent", "max_cpu", "lateness_max_ms", "interrupted")
     return {
         "event": "done",
@@ -85,6 +88,7 @@ def done(parts: Mapping[int, Line]) -> Line:
         "lateness_max_ms": max(line["lateness_max_ms"] for line in lines),
         "interrupted": any(line["interrupted"] for line in lines),
         **(beside if closed else {}),
+        **({"fenced": fenced} if fenced else {}),
         "workers": [
             {"worker": worker, **{name: parts[worker][name] for name in each}}
             for worker in sorted(parts)

@@ -14,7 +14,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flashdrill.errors import FlashdrillError, InconclusiveError, StackError, ToxiproxyError
+from flashdrill.errors import (
+    ConfigError,
+    FlashdrillError,
+    InconclusiveError,
+    StackError,
+    ToxiproxyError,
+)
 from flashdrill.model.journal import Journal
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
@@ -36,7 +42,7 @@ DEFECTS = "harness.log"
 async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     """One rehearsal from bringing the stack up to the written reports. Never raises for what a run can meet.
 
-    Raises ConfigError when it would hit a host that nobody has confirmed.
+    Raises ConfigError when it would hit a host that nobody has confirmed, and for a locustfile that cannot be played.
     """
     prepared.admission.check()
     began = datetime.now(UTC)
@@ -79,6 +85,8 @@ async def _run_to_any_end(
             trace.problems += [str(error) for error in _leaves(group)]
         except* StackError as group:
             trace.stack_error = "; ".join(str(error) for error in _leaves(group))
+        except* ConfigError as group:  # several load processes may refuse the same
+            raise next(_leaves(group)) from None
         except* (FlashdrillError, OSError):
             raise
         except* Exception as group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -190,6 +191,18 @@ def _chaos(
     )
 
 
+def beside_the_crowd(line: dict[str, Any]) -> Iterator[str]:
+    """What the load's last line says of others than the crowd, and makes the run inconclusive."""
+    if line.get("closed_users") and not line.get("due"):
+        yield (
+            f"nobody came but users of plain Locust ({', '.join(line['closed_users'])}): a closed loop that is in no "
+            "history, so there is nothing to judge"
+        )
+    if line.get("fenced"):
+        told = ", ".join(f"{host} ({times} times)" for host, times in line["fenced"].items())
+        yield f"the load process was kept from hosts that are not of this run: {told}"
+
+
 _DETAILS = {"operations", "lateness"}
 """What a line says of its second and is not kept: times by bucket."""
 
@@ -239,6 +252,7 @@ class _Ears:
                 self._trace.problems += clock_doubts(line)
                 if line.get("interrupted") and not self._lookout.must_stop.is_set():
                     self._trace.problems.append(ended_from_outside(line))
+                self._trace.problems += beside_the_crowd(line)
                 if line.get("crowd_errors"):
                     self._trace.problems.append(
                         f"the crowd's own code failed {line['crowd_errors']} times, see live.jsonl"

@@ -93,6 +93,7 @@ _LOAD: Mapping[str, Meanings] = {
         "interrupted": "whether it was stopped before its end",
         "closed_users": "classes of plain Locust's users that came beside the crowd; missing: none",
         "closed_requests": "how many requests they made; these are in no history, figure or invariant",
+        "fenced": "how often a connection to each host outside of the run was refused; missing: never",
         "workers": "each of several load processes; missing: there was one",
     },
     "LoadWorker": {

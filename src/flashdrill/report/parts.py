@@ -75,6 +75,7 @@ class Generator(msgspec.Struct, frozen=True):
     interrupted: bool = False
     closed_users: tuple[str, ...] = ()
     closed_requests: int = 0
+    fenced: Mapping[str, int] = {}
     workers: tuple[LoadWorker, ...] = ()
 
 
