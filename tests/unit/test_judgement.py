@@ -54,6 +54,28 @@ def test_a_stack_that_never_came_up_shows_no_clean_timeline() -> None:
     assert "as hoped" not in page
 
 
+def test_no_bottleneck_is_named_of_a_load_that_never_began_or_was_interrupted() -> None:
+    """The generator least of all, although it is all that was seen to be behind."""
+    assert "the load never began" in judged(Trace(stack_error="gone")).bottleneck.sentence
+    ops = table(steady(0, 5))
+    trace = Trace(t0_ns=T0, load_ended_ns=T0 + 5 * 10**9, was_interrupted=True)
+    bottleneck = judged(trace, ops).bottleneck
+    assert bottleneck.named is None
+    assert bottleneck.sentence == "No bottleneck is named: the run was interrupted."
+
+
+def test_a_service_that_acknowledged_nothing_has_shown_nothing() -> None:
+    words = "nothing was acknowledged: of 2 operations none was ok or refused"
+    trace = Trace(t0_ns=T0, load_ended_ns=T0 + 20 * 10**9)
+    failed = operation(1, outcome=Outcome.FAIL, reason="status 500")
+    unknown = operation(2, outcome=Outcome.INFO, reason="timeout")
+    assert words in judged(trace, table([failed, unknown])).verdict.reasons
+    refused = operation(3, outcome=Outcome.FAIL, reason="sold_out", is_refusal=True)
+    for other in (operation(3), refused):
+        reasons = judged(trace, table([failed, unknown, other])).verdict.reasons
+        assert not any("nothing was acknowledged" in reason for reason in reasons)
+
+
 @pytest.mark.parametrize(("ended_s", "seconds"), [(5.2, 6), (22.4, 23)])
 def test_the_timeline_lasts_as_long_as_the_load_did(ended_s: float, seconds: int) -> None:
     """The scenario's 20 s are neither filled up when it was cut short nor the end of what came later."""
@@ -130,7 +152,12 @@ async def test_an_error_for_the_person_at_the_keyboard_still_reaches_them(
     async def refused(*_: object) -> None:
         raise ConfigError("the backend refuses its settings")
 
-    monkeypatch.setattr(run, "_run", refused)
-    with pytest.raises(ExceptionGroup) as raised:
-        await run.rehearse(prepared(tmp_path / "runs"), Nobody())
-    assert raised.group_contains(ConfigError)
+    async def refused_by_two(*_: object) -> None:
+        raise ExceptionGroup(
+            "load processes", [ConfigError("no journey"), ConfigError("no journey")]
+        )
+
+    for way, words in ((refused, "the backend refuses"), (refused_by_two, "no journey")):
+        monkeypatch.setattr(run, "_run", way)
+        with pytest.raises(ConfigError, match=words):
+            await run.rehearse(prepared(tmp_path / words), Nobody())

@@ -16,6 +16,7 @@ from flashdrill.analysis.attribution import GENERATOR, HOST, CpuShares, attribut
 from flashdrill.analysis.bands import bands
 from flashdrill.analysis.catalogue import load_catalogue
 from flashdrill.analysis.closed_loop import closed_loops
+from flashdrill.analysis.columns import columns
 from flashdrill.analysis.errors import errors_by_kind
 from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
@@ -83,7 +84,7 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     gates = evaluate(scenario.gates, ops, validity, faults, trace.drain_s, scenario.stages)
     invariants, not_checked = _invariants(prepared, trace, ops)
     steady, aborted = _steady(scenario, trace, ops, faults), _aborted(prepared, trace, ops)
-    problems = [*trace.problems, *_never_looked_at(prepared, ops)]
+    problems = [*trace.problems, *_never_looked_at(prepared, ops), *_never_acknowledged(ops)]
     doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
         verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted, not_checked),
@@ -225,6 +226,14 @@ def _never_looked_at(prepared: Prepared, ops: pa.Table) -> Iterator[str]:
             yield f"abort has guarded nothing: no {condition.operation} ended ({condition.text})"
 
 
+def _never_acknowledged(ops: pa.Table) -> Iterator[str]:
+    """Invariants and gates on what nobody was told say nothing: the service may have done nothing at all."""
+    history = columns(ops)
+    sent = history.where(history.is_sent)
+    if len(sent) and not (sent.is_ok | sent.is_refused).any():
+        yield f"nothing was acknowledged: of {len(sent)} operations none was ok or refused"
+
+
 def _bottleneck(
     prepared: Prepared, trace: Trace, validity: tuple[StageValidity, ...]
 ) -> Bottleneck:
@@ -239,15 +248,24 @@ def _bottleneck(
     )
     if scenario.service is not None and not _gives_counters(found):
         found = replace(found, sentence=f"{found.sentence} {NO_COUNTERS}")
+    if why_not := _why_no_bottleneck(trace):
+        return replace(found, named=None, sentence=why_not, remedy="")
+    return found
+
+
+def _why_no_bottleneck(trace: Trace) -> str:
+    """Why none is named whatever the figures say, in a sentence; or nothing."""
+    if not trace.t0_ns:
+        return "No bottleneck is named: the load never began."
+    if trace.was_interrupted:
+        return "No bottleneck is named: the run was interrupted."
     if trace.stopped_s is not None:
-        sentence = (
+        return (
             f"No bottleneck is named: the load was ended {trace.stopped_s:.1f} s after its start."
         )
-        return replace(found, named=None, sentence=sentence, remedy="")
-    if not trace.rig_failed_ns:
-        return found
-    sentence = f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
-    return replace(found, named=None, sentence=sentence, remedy="")
+    if trace.rig_failed_ns:
+        return f"No bottleneck can be named: {trace.rig_failure} while it was being looked for."
+    return ""
 
 
 def _gives_counters(found: Bottleneck) -> bool:
