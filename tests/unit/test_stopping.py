@@ -83,6 +83,22 @@ def test_one_that_does_not_end_is_waited_for_and_no_longer(tmp_path: Path) -> No
     assert seen.load_s is not None
 
 
+def test_one_that_is_stopping_is_waited_for_and_not_told_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The harness here would end at the signal."""
+    with harness(tmp_path) as process:
+        (found,) = under_way(tmp_path)
+        with found.journal.open("a") as journal:
+            journal.write('{"do": "stopping"}\n')
+        seen = stop(found, timeout_s=0.3)
+        assert seen.over_s is None
+        process.terminate()
+        process.wait()
+        assert seen.left == ("slow",)
+        assert found.is_stopping
+
+
 def test_nothing_is_under_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["stop", "--state", str(tmp_path / "nowhere")]) == 3
     assert "nothing was stopped" in capsys.readouterr().out

@@ -45,7 +45,8 @@ def _stop(found: UnderWay) -> int:
     from flashdrill.rehearsal.stopping import stop as end  # noqa: PLC0415
 
     name = found.journal.stem
-    click.echo(f"{found.command}, pid {found.pid}, {name}: told to stop")
+    told = "is stopping already" if found.is_stopping else "told to stop"
+    click.echo(f"{found.command}, pid {found.pid}, {name}: {told}")
     seen = end(found)
     for line in _said(found, seen):
         click.echo(f"  {line}")

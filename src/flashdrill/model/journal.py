@@ -9,6 +9,7 @@ One JSON object a line:
     {"do": "inject", "fault": id, "undo": {"type": "proxy_enabled", "api": URL, "proxy": P}}
     {"do": "inject", "fault": id, "undo": {"type": "none"}}
     {"do": "healed", "fault": id}
+    {"do": "stopping"}                                         its harness has been told to stop, and obeys
 
 What `undo` can be, besides; PROCESS stands for the keys pid, started, boot of `flashdrill.model.processes.identity`:
     {"type": "proxy_gone", "api": URL, "proxy": P}             remove a proxy that is ours from somebody else's server
@@ -71,6 +72,10 @@ class Journal:
         """Note that nothing of the fault is left."""
         self._append({"do": "healed", "fault": fault})
 
+    def stopping(self) -> None:
+        """Note that somebody ends it, and need not be told again."""
+        self._append({"do": "stopping"})
+
     def close(self) -> None:
         """Release the file, and its lock."""
         os.close(self._fd)
@@ -129,6 +134,11 @@ def command_of(path: Path) -> str:
 def harness_of(path: Path) -> dict[str, Any]:
     """The `identity` of the process that runs that command; empty when nobody noted it."""
     return dict(_last(path, "opened").get("harness") or {})
+
+
+def is_stopping(path: Path) -> bool:
+    """Whether its harness has been told to stop already."""
+    return bool(_last(path, "stopping"))
 
 
 def home_of(path: Path) -> str:

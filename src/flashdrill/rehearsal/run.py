@@ -25,7 +25,7 @@ from flashdrill.model.journal import Journal
 from flashdrill.model.result import RunResult
 from flashdrill.rehearsal import folder as folders
 from flashdrill.rehearsal.folder import RunFolder
-from flashdrill.rehearsal.interruption import interruptible
+from flashdrill.rehearsal.interruption import all_the_same, interruptible
 from flashdrill.rehearsal.journals import journal_of_run
 from flashdrill.rehearsal.names import pinned
 from flashdrill.rehearsal.own_system import own_system
@@ -49,15 +49,19 @@ async def rehearse(prepared: Prepared, watcher: Watcher) -> Finished:
     folder = folders.create(prepared.order.out, prepared.scenario.name, began)
     trace = Trace(environment={"run_folder": _shown(folder.path)})
     judges = asyncio.get_running_loop().run_in_executor(None, _judges)
-    with (
-        journal_of_run(prepared.order.state, folder.journal) as journal,
-        interruptible(trace.interrupted),
-        pinned(prepared.admission.addresses),
-    ):
-        await _run_to_any_end(prepared, folder, journal, trace, watcher)
-    watcher.phase("judging")
-    conclude = await judges
-    result = conclude(prepared, folder, trace, began)
+    with journal_of_run(prepared.order.state, folder.journal) as journal:
+
+        def stopping() -> None:
+            trace.interrupted()
+            journal.stopping()
+
+        with interruptible(stopping) as ending:
+            with pinned(prepared.admission.addresses):
+                await _run_to_any_end(prepared, folder, journal, trace, watcher)
+            ending()
+            watcher.phase("judging")
+            conclude = await all_the_same(judges)
+            result = conclude(prepared, folder, trace, began)
     return Finished(result, folder.path)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flashdrill.errors import StackError
-from flashdrill.model.journal import command_of, harness_of, home_of, unhealed
+from flashdrill.model.journal import command_of, harness_of, home_of, is_stopping, unhealed
 from flashdrill.model.processes import is_same
 from flashdrill.rehearsal.journals import held
 
@@ -35,6 +35,11 @@ class UnderWay:
     command: str
     harness: dict[str, Any]
     folder: Path | None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has told it to stop."""
+        return is_stopping(self.journal)
 
     @property
     def pid(self) -> int:
@@ -73,9 +78,13 @@ def stop(
     now_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Stopped:
-    """Tell it to stop, and wait until it is over, so long at most. Raises StackError when it may not be told."""
+    """Tell it to stop, unless it is stopping already, and wait until it is over, so long at most.
+
+    Raises StackError when it may not be told.
+    """
     told_s = now_s()
-    _signal(found)
+    if not found.is_stopping:
+        _signal(found)
     load_s: float | None = None
     while True:
         waited_s = now_s() - told_s
