@@ -17,12 +17,14 @@ from aiohttp import web
 from flashdrill.audit.declared import read_declared, read_number
 from flashdrill.audit.fetching import UnreadableError
 from flashdrill.audit.scope import check_asked
+from flashdrill.errors import StackError
 from flashdrill.model.op import Outcome
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.result import InvariantStatus
 from flashdrill.model.service import HttpRead, Read, Secret, Service, SqlRead
 from flashdrill.observe import presence
 from flashdrill.rehearsal.own_settle import settle
+from flashdrill.rehearsal.own_system import first_reads
 from flashdrill.rehearsal.trace import Trace
 from tests.unit.audit_world import op
 
@@ -128,6 +130,95 @@ async def test_a_file_of_sqlite_is_only_read(tmp_path: Path) -> None:
     assert "readonly" in found.failures["stock"]
     assert "unable to open" in found.failures["payments"]
     assert not (tmp_path / "other.db").exists()
+
+
+async def test_reads_of_one_sqlite_file_see_one_snapshot(tmp_path: Path) -> None:
+    """While the first is read somebody sells the lamp: stock and orders still agree."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("pragma journal_mode = wal")
+        database.execute("create table sold (n int)")
+        database.execute("insert into sold values (0)")
+        database.commit()
+        counting = (
+            "with recursive c(x) as (select 1 union all select x + 1 from c where x < 400000) "
+            "select 'lamp' as sku, max(x) as initial, (select n from sold) as sold from c"
+        )
+        reads = {
+            "stock": SqlRead(counting, sqlite=path),
+            "orders": SqlRead("select n as order_id from sold", sqlite=path),
+        }
+        reading = asyncio.create_task(read_declared(shop(**reads), 20))
+        for number in range(1, 200):
+            database.execute("update sold set n = ?", (number,))
+            database.commit()
+            await asyncio.sleep(0.002)
+        found = await reading
+    assert not found.failures
+    (stock,), (order,) = found.reads.stock, found.reads.orders
+    assert str(stock.sold) == order.order_id
+
+
+ENDLESS = "with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c"
+
+
+async def test_a_query_without_an_end_is_ended_and_leaves_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    sqlite3.connect(path).close()
+    reads = {
+        "orders": SqlRead("select 'a' as order_id", sqlite=path),
+        "stock": SqlRead(ENDLESS, sqlite=path),
+    }
+    began_s = time.monotonic()
+    found = await read_declared(shop(**reads), 0.3)
+    assert time.monotonic() - began_s < 5
+    assert "it took longer than 0.3 s" in found.failures["stock"]
+    assert [order.order_id for order in found.reads.orders] == ["a"]
+
+
+async def test_a_read_that_is_given_up_ends_its_thread(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    sqlite3.connect(path).close()
+    reading = asyncio.create_task(read_number(SqlRead(ENDLESS, sqlite=path), 60))
+    await asyncio.sleep(0.1)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    async with asyncio.timeout(10):
+        await asyncio.get_running_loop().shutdown_default_executor()  # waits for every thread
+
+
+@pytest.mark.parametrize(
+    ("reads", "drained", "words"),
+    [
+        (
+            {"orders": "select 1 as order_id from purchaes"},
+            "select 0",
+            "yaml:7: .* of orders .*no such table",
+        ),
+        ({"stock": "select 1 as sku, 2 as initail"}, "select 0", "yaml:7: .* of stock .*initail"),
+        ({}, "select n from jobs", "yaml:9: `drained` does not work.*no such table"),
+        ({}, "select 1, 2", "yaml:9: `drained` does not work.*one number"),
+    ],
+)
+async def test_a_read_that_does_not_work_is_told_before_the_load_with_its_line(
+    tmp_path: Path, reads: dict[str, str], drained: str, words: str
+) -> None:
+    path = tmp_path / "shop.db"
+    sqlite3.connect(path).close()
+    declared = {name: SqlRead(sql, sqlite=path, line=7) for name, sql in reads.items()}
+    service = Service(
+        "http://127.0.0.1:1", reads=declared, drained=SqlRead(drained, sqlite=path, line=9)
+    )
+    with pytest.raises(StackError, match=words):
+        await first_reads(service, tmp_path / "shop.yaml")
+
+
+async def test_a_queue_that_is_not_empty_yet_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    sqlite3.connect(path).close()
+    service = Service("http://127.0.0.1:1", drained=SqlRead("select 5", sqlite=path))
+    assert not (await first_reads(service, tmp_path)).orders
 
 
 async def test_one_number_says_whether_it_has_drained(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from flashdrill.audit.contract import CONTRACT
-from flashdrill.audit.secret import reveal
+from flashdrill.audit.secret import reveal, reveal_token
 from flashdrill.errors import ConfigError
 from flashdrill.model.service import READS, HttpRead, Secret, SqlRead
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.plan.service import FINAL_READS
+from flashdrill.rehearsal.prepare import check_own
 from tests.unit.planning import write_scenario
 
 SERVICE = """\
@@ -105,3 +106,20 @@ def test_a_secret_that_is_not_there_is_named(
 
 def test_every_read_of_the_contract_can_be_declared() -> None:
     assert set(READS) == set(CONTRACT) == set(FINAL_READS.fields) - {"dsn", "settle", "drained"}
+
+
+def test_a_token_that_cannot_be_sent_is_refused_before_the_run_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = load_scenario(with_service(tmp_path)).service
+    assert service is not None
+    monkeypatch.setenv("SHOP_DSN", "postgresql://somewhere")
+    (tmp_path / "token").write_text("sesame\n")
+    check_own(service, "auto")
+    for text in ("ses\name", "ses\rame", "sésame"):
+        (tmp_path / "token").write_text(text)
+        with pytest.raises(ConfigError, match="cannot be sent in a header") as error:
+            check_own(service, "auto")
+        assert "ame" not in str(error.value).replace(str(tmp_path), "")
+        with pytest.raises(ConfigError):
+            reveal_token(Secret(file=tmp_path / "token"))

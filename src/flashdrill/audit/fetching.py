@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -18,14 +19,18 @@ import asyncpg
 import msgspec
 
 from flashdrill.audit.contract import CONTRACT, Rows
-from flashdrill.audit.secret import reveal
+from flashdrill.audit.secret import reveal, reveal_token
 from flashdrill.model.service import HttpRead, Read, Secret, SqlRead
 
 MOST_ROWS = 2_000_000
 MOST_BYTES = 1 << 28
 MOST_PAGES = 100_000
+BUSY_TIMEOUT_S = 5.0
+"""For a SQLite file that somebody is writing: nothing ends that wait."""
 APPLICATION = "flashdrill-reads"
 _AT_ONCE = 10_000
+_STEPS = 10_000
+"""Of SQLite's virtual machine: after so many, a millisecond or less, it is asked whether it may go on."""
 
 
 class UnreadableError(Exception):
@@ -35,7 +40,7 @@ class UnreadableError(Exception):
 async def fetch_all(
     reads: Mapping[str, Read], timeout_s: float
 ) -> dict[str, Rows | UnreadableError]:
-    """Every read by its name; those on one PostgreSQL database are of one snapshot. Raises nothing but ConfigError."""
+    """Every read by its name; those on one database or file are of one snapshot. Raises nothing but ConfigError."""
     found: dict[str, Rows | UnreadableError] = {}
     async with asyncio.TaskGroup() as group:
         for secret, queries in _by_database(reads).items():
@@ -43,8 +48,8 @@ async def fetch_all(
         for name, read in reads.items():
             if isinstance(read, HttpRead):
                 group.create_task(_into(found, [name], _http(name, read, timeout_s)))
-            elif read.sqlite is not None:
-                group.create_task(_into(found, [name], _sqlite(name, read, timeout_s)))
+        for path, queries in _by_file(reads).items():
+            group.create_task(_into(found, queries, _sqlite(path, queries, timeout_s)))
     return found
 
 
@@ -124,27 +129,75 @@ def _refuse_many(rows: Sequence[object]) -> None:
         raise UnreadableError(f"it gives more than {MOST_ROWS} rows")
 
 
-async def _sqlite(name: str, read: SqlRead, timeout_s: float) -> dict[str, Rows]:
-    assert read.sqlite is not None
+def _by_file(reads: Mapping[str, Read]) -> dict[Path, dict[str, str]]:
+    """The queries of each SQLite file."""
+    found: dict[Path, dict[str, str]] = {}
+    for name, read in reads.items():
+        if isinstance(read, SqlRead) and read.sqlite is not None:
+            found.setdefault(read.sqlite, {})[name] = read.sql
+    return found
+
+
+async def _sqlite(
+    path: Path, queries: Mapping[str, str], timeout_s: float
+) -> dict[str, Rows | UnreadableError]:
+    """Nobody waits longer than `timeout_s` for its thread, and a cancellation ends what the thread does."""
+    patience = _Patience(timeout_s)
     try:
-        return {name: await asyncio.to_thread(_sqlite_rows, read.sqlite, read.sql, timeout_s)}
+        return await asyncio.to_thread(_sqlite_rows, path, queries, patience)
     except sqlite3.Error as error:
-        raise UnreadableError(f"{read.sqlite}: {error}") from None
+        raise UnreadableError(f"{path}: {patience.said(error)}") from None
+    finally:
+        patience.is_over = True
 
 
-def _sqlite_rows(path: Path, sql: str, timeout_s: float) -> Rows:
+class _Patience:
+    """Ends a SQLite query that takes too long, or for which nobody waits any more."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.deadline_s = time.monotonic() + timeout_s
+        self.is_over = False
+
+    def is_exhausted(self) -> bool:
+        """What SQLite asks every now and then."""
+        return self.is_over or time.monotonic() > self.deadline_s
+
+    def said(self, error: sqlite3.Error) -> str:
+        """An error in words: an exhausted one only says that it was interrupted."""
+        return f"it took longer than {self.timeout_s:g} s" if self.is_exhausted() else str(error)
+
+
+def _sqlite_rows(
+    path: Path, queries: Mapping[str, str], patience: _Patience
+) -> dict[str, Rows | UnreadableError]:
+    """All queries see one snapshot; a bad one leaves the others."""
+    found: dict[str, Rows | UnreadableError] = {}
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as connection:
-        cursor = connection.execute(sql)
-        rows: list[Sequence[Any]] = []
-        while more := cursor.fetchmany(_AT_ONCE):
-            rows += more
-            _refuse_many(rows)
-        return Rows(tuple(column[0] for column in cursor.description or ()), rows)
+    with closing(
+        sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    ) as connection:
+        connection.set_progress_handler(patience.is_exhausted, _STEPS)
+        connection.execute("BEGIN")
+        for name, sql in queries.items():
+            try:
+                found[name] = _rows_of(connection.execute(sql))
+            except (sqlite3.Error, UnreadableError) as error:
+                words = patience.said(error) if isinstance(error, sqlite3.Error) else error
+                found[name] = UnreadableError(f"{path}: {words}")
+    return found
+
+
+def _rows_of(cursor: sqlite3.Cursor) -> Rows:
+    rows: list[Sequence[Any]] = []
+    while more := cursor.fetchmany(_AT_ONCE):
+        rows += more
+        _refuse_many(rows)
+    return Rows(tuple(column[0] for column in cursor.description or ()), rows)
 
 
 async def _http(name: str, read: HttpRead, timeout_s: float) -> dict[str, Rows]:
-    token = {"Authorization": f"Bearer {reveal(read.token)}"} if read.token else {}
+    token = {"Authorization": f"Bearer {reveal_token(read.token)}"} if read.token else {}
     limit = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with aiohttp.ClientSession(timeout=limit, trust_env=False, headers=token) as session:

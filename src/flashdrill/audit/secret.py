@@ -24,3 +24,14 @@ def reveal(secret: Secret) -> str:
     if not value:
         raise ConfigError("is empty, and should hold a secret", path=secret.file)
     return value
+
+
+def reveal_token(secret: Secret) -> str:
+    """A secret that goes into a header. Raises ConfigError too when it cannot: its own words would hold it."""
+    value = reveal(secret)
+    if not (value.isprintable() and value.isascii()):
+        raise ConfigError(
+            f"{secret.place} cannot be sent in a header: it has a line break or another character that is no ASCII",
+            remedy="look at how it was put there; a token has one line",
+        )
+    return value

@@ -74,6 +74,12 @@ class Service:
             if isinstance(read, HttpRead):
                 yield f"service.reads.{name}", read.url
 
+    def tokens(self) -> Iterator[Secret]:
+        """Those that are sent in a header."""
+        for read in (*self.reads.values(), self.drained):
+            if isinstance(read, HttpRead) and read.token is not None:
+                yield read.token
+
     def secrets(self) -> Iterator[Secret]:
         """Every secret that a read needs."""
         drained = () if self.drained is None else (self.drained,)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from flashdrill.audit.declared import Declared, read_declared
+from flashdrill.audit.declared import Declared, read_declared, read_number
+from flashdrill.audit.fetching import UnreadableError
 from flashdrill.errors import StackError
 from flashdrill.model.journal import Journal
 from flashdrill.model.reads import FinalReads
@@ -45,7 +46,7 @@ async def own_system(
     """The service, which answers, and whose reads work. Raises StackError with what does not."""
     watcher.phase(f"asking {service.url} whether it is there")
     await _answers(service)
-    before = await _first_reads(service)
+    before = await first_reads(service, prepared.scenario.path)
     toxiproxy = prepared.order.toxiproxy
     async with open_own_service(
         service.url,
@@ -95,14 +96,24 @@ async def _answers(service: Service) -> None:
             )
 
 
-async def _first_reads(service: Service) -> FinalReads:
-    """What was there before the run. Raises StackError for a read that does not work: not after the load."""
+async def first_reads(service: Service, path: Path) -> FinalReads:
+    """What was there before the run. Raises StackError, with its line in the scenario, for a read that does not work:
+    not after the load. What `drained` says matters in the end only."""
     found: Declared = await read_declared(service, own_settle.READ_TIMEOUT_S)
     for name, why in found.failures.items():
         raise StackError(
-            f"the final read of {name} does not work, so its invariants could not be judged: {why}",
-            remedy=f"mend service.reads.{name} (docs/own-service.md has the columns), or leave it out",
+            f"{path}:{service.reads[name].line}: the final read of {name} does not work, so its invariants could not "
+            f"be judged: {why}",
+            remedy=f"mend service.reads.{name} (docs/reference/reads.md has the columns), or leave it out",
         )
+    if service.drained is not None:
+        try:
+            await read_number(service.drained, own_settle.NUMBER_TIMEOUT_S)
+        except UnreadableError as error:
+            raise StackError(
+                f"{path}:{service.drained.line}: `drained` does not work, so nobody could tell when to read: {error}",
+                remedy="mend service.reads.drained, or say how long to wait with settle",
+            ) from None
     return replace(
         found.reads,
         earlier_orders=frozenset(row.order_id for row in found.reads.orders),

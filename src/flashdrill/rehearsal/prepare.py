@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flashdrill.audit.secret import reveal
+from flashdrill.audit.secret import reveal, reveal_token
 from flashdrill.chaos.fault import Fault
 from flashdrill.chaos.target import Target
 from flashdrill.errors import ConfigError
@@ -177,6 +177,8 @@ def check_own(service: Service, toxiproxy: str) -> None:
         )
     for secret in service.secrets():
         reveal(secret)
+    for token in service.tokens():
+        reveal_token(token)
 
 
 def reports_folder() -> Path:
