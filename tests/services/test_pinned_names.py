@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -43,6 +46,26 @@ async def test_a_pinned_name_leads_to_its_address_and_only_meanwhile() -> None:
             assert await scrape(f"http://localhost:{port}/metrics")
         with pytest.raises(OSError, match=NAME):
             await scrape(url)
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost."])
+@pytest.mark.parametrize("family", [socket.AF_UNSPEC, socket.AF_INET], ids=["any", "v4"])
+async def test_localhost_is_loopback_whatever_a_resolver_says(
+    monkeypatch: pytest.MonkeyPatch, name: str, family: int
+) -> None:
+    loop = asyncio.get_running_loop()
+    look_up = loop.getaddrinfo
+
+    async def misled(host: str, port: object, **options: Any) -> list[Any]:
+        return list(
+            await look_up("192.0.2.7" if "local" in host.lower() else host, port, **options)
+        )
+
+    monkeypatch.setattr(loop, "getaddrinfo", misled)
+    with pinned({}):
+        found = await loop.getaddrinfo(name, 80, family=family, type=socket.SOCK_STREAM)
+    assert "127.0.0.1" in {address[0] for *_, address in found}
+    assert {address[0] for *_, address in found} <= {"127.0.0.1", "::1"}
 
 
 async def test_a_metrics_page_that_leads_elsewhere_is_not_followed() -> None:
