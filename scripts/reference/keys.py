@@ -14,7 +14,7 @@ from flashdrill.plan.guards import HostShape
 from flashdrill.plan.moments import ExtentText, MomentText
 from flashdrill.plan.quantities import format_duration, format_rate, format_share, format_size
 from flashdrill.plan.rates import RateShape
-from flashdrill.plan.service import SecretTable
+from flashdrill.plan.service import Address, SecretTable
 from flashdrill.plan.shapes import (
     NAME,
     FilePath,
@@ -134,6 +134,7 @@ FORMS: Mapping[type, str | Callable[[Any], str]] = {
         f"[{shape.what}]({VALUES}){'' if shape.is_zero_allowed else ', above zero'}"
     ),
     Text: _text,
+    Address: _text,
     Free: lambda shape: "text, number or flag" if shape.is_flat else "any value",
     Flag: "`true` or `false`",
     FilePath: "path, relative to this file",

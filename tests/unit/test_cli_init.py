@@ -86,3 +86,5 @@ def test_the_reference_is_copied_and_good(tmp_path: Path) -> None:
     assert (tmp_path / "chaos/faults/stuck_job.py").is_file()
     assert invoke(["validate", str(tmp_path / "scenarios/smoke.yaml")]) == 0
     assert invoke(["init", "--reference", "--target", "http://127.0.0.1:1"]) == 2
+    for port in ("99999", "abc", "0"):
+        assert invoke(["init", str(tmp_path), "--target", f"http://127.0.0.1:{port}"]) == 2

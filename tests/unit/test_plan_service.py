@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from flashdrill.audit.secret import reveal, reveal_token
 from flashdrill.errors import ConfigError
 from flashdrill.model.service import READS, HttpRead, Secret, SqlRead
 from flashdrill.plan.scenario import load_scenario
-from flashdrill.plan.service import FINAL_READS
+from flashdrill.plan.service import ADDRESS, FINAL_READS
 from flashdrill.rehearsal.prepare import check_own
 from tests.unit.planning import write_scenario
 
@@ -49,6 +50,15 @@ def test_paths_are_relative_to_the_scenario_and_to_the_service(tmp_path: Path) -
     assert set(service.secrets()) == {Secret("SHOP_DSN"), Secret(file=tmp_path / "token")}
 
 
+@pytest.mark.parametrize("port", ["1", "80", "8080", "60000", "65535"])
+def test_a_scheme_may_be_in_capitals_and_a_port_up_to_the_last(tmp_path: Path, port: str) -> None:
+    address = f"HTTP://127.0.0.1:{port}"
+    service = load_scenario(with_service(tmp_path, "http://127.0.0.1:8000", address)).service
+    assert service is not None
+    assert service.url == f"http://127.0.0.1:{port}/shop"
+    assert re.fullmatch(ADDRESS.pattern, "https://[::1]:8443/x")
+
+
 def test_the_address_can_be_set_for_one_run(tmp_path: Path) -> None:
     scenario = load_scenario(with_service(tmp_path), ("service.url=http://127.0.0.1:9",))
     assert scenario.service is not None
@@ -62,8 +72,15 @@ def test_the_address_can_be_set_for_one_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("http://127.0.0.1:8000/shop/", "http://me:pass@127.0.0.1:8000", "without user, password"),
+        ("http://127.0.0.1:8000/shop/", "http://me:pass@127.0.0.1:8000", "no user, password"),
         ("http://127.0.0.1:8000/shop/", "ftp://127.0.0.1", "not an address"),
+        ("http://127.0.0.1:8000/shop/", "http://127.0.0.1:99999", "a port from 1 to 65535"),
+        ("http://127.0.0.1:8000/shop/", "http://127.0.0.1:0", "a port from 1 to 65535"),
+        ("http://127.0.0.1:8000/shop/", "http://127.0.0.1:abc", "a port from 1 to 65535"),
+        ("http://127.0.0.1:8000/shop/", "'http://[1:2]:80'", "not an address"),
+        ("http://127.0.0.1:8000/shop/", "http://...", "not an address"),
+        ("{http: /admin/orders}", "{http: 'http://127.0.0.1:65536/o'}", "a port from 1 to 65535"),
+        ("  processes:", "  metrics: {shop: 'http://127.0.0.1:x/m'}\n  processes:", "a port from"),
         ("{http: /admin/orders}", "{http: /o, sql: select 1}", "either `sql` or `http`"),
         ("{http: /admin/orders}", "{http: /o, sqlite: a.db}", "goes with `sql`"),
         ("{http: /admin/orders}", "{sql: select 1, token: {env: A}}", "goes with `http`"),

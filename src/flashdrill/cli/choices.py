@@ -15,9 +15,14 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 def target_choice(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
     """The address of a service, or nothing. Raises BadParameter, which does not repeat it: it may hold a password."""
-    if value and not re.fullmatch(ADDRESS.pattern, value):
+    try:
+        is_address = bool(re.fullmatch(ADDRESS.pattern, value) and urlsplit(value).hostname)
+    except ValueError:
+        is_address = False
+    if value and not is_address:
         raise click.BadParameter(f"not {ADDRESS.hint}")
-    return value
+    scheme, mark, rest = value.partition("://")
+    return f"{scheme.lower()}{mark}{rest}"
 
 
 def toxiproxy_choice(_ctx: click.Context, _option: click.Parameter, value: str) -> str:

@@ -11,26 +11,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from flashdrill.model.service import READS, SETTLE_S, HttpRead, Read, Secret, Service, SqlRead
 from flashdrill.plan.shapes import DURATION, NAME, FilePath, Mapped, Text
 from flashdrill.plan.source import Node
 from flashdrill.plan.table import Entry, Field, Table
 
-_ADDRESS = r"https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?"
-ADDRESS = Text(
-    f"^{_ADDRESS}$",
-    "an address such as http://127.0.0.1:8000 (without user, password or query)",
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST = r"([A-Za-z0-9_][A-Za-z0-9.\-_]*|\[[0-9A-Fa-f:.]+\])"
+_SERVER = rf"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:{_PORT})?"
+
+
+class Address(Text):
+    """A text with a server in it, whose scheme is in lower case afterwards."""
+
+    __slots__ = ()
+
+    def read(self, node: Node) -> str:
+        """The text."""
+        text = Text.read(self, node)
+        scheme, mark, rest = text.partition("://")
+        try:
+            urlsplit(text)
+        except ValueError:  # what is in the brackets is no address
+            raise node.fail(f"it is not {self.hint}") from None
+        return text if text.startswith("/") else f"{scheme.lower()}{mark}{rest}"
+
+
+ADDRESS = Address(
+    rf"^{_SERVER}(/[^\s?#]*)?$",
+    "an address such as http://127.0.0.1:8000 (a port from 1 to 65535, no user, password or query)",
     may_be_secret=True,
 )
-_URL = Text(
-    r"^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$", "an address (without user or password)", True
+_URL = Address(
+    rf"^{_SERVER}(/\S*)?$",
+    "an address such as http://127.0.0.1:8000/metrics (a port from 1 to 65535, no user or password)",
+    may_be_secret=True,
 )
-_PLACE = Text(
-    r"^/\S*$|^https?://[A-Za-z0-9.\-_\[\]:]+(/\S*)?$",
-    "a path, or an address (without user or password)",
-    True,
+_PLACE = Address(
+    rf"^/\S*$|^{_SERVER}(/\S*)?$",
+    "a path, or an address (a port from 1 to 65535, no user or password)",
+    may_be_secret=True,
 )
 _ANY_FILE = FilePath(must_exist=False)
 
