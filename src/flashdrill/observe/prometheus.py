@@ -8,6 +8,7 @@ from math import isfinite
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from flashdrill.model.addresses import shown
 from flashdrill.observe.samples import Sample
 
 PREFIX = "flashdrill_"
@@ -64,7 +65,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> str:
     try:
         async with session.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
-                raise ConnectionError(f"{url} answered {answer.status}")
+                raise ConnectionError(f"{shown(url)} answered {answer.status}")
             body = await answer.content.read(MOST_BYTES)
             while len(body) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES)):
                 body += more
@@ -72,4 +73,4 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> str:
     except TimeoutError:
         raise
     except aiohttp.ClientError as error:
-        raise ConnectionError(f"{url}: {error}") from error
+        raise ConnectionError(f"{shown(url)}: {error}") from None

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from flashdrill.load.importing.secret_names import suggests_secret
+from flashdrill.load.templates.placeholders import Placeholder, pieces
 from flashdrill.load.templates.request import NUMBERS, TEXTS
 from flashdrill.load.templates.signing import ALGORITHMS, ENCODINGS
 from flashdrill.model.service import Secret
@@ -29,10 +31,12 @@ from flashdrill.plan.written import Written
 WORD = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 _WORD_HINT = "a letter or _, then letters, digits and _"
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _OURS = frozenset({"content-length", "transfer-encoding", "connection"})
 _HOST = "Host"
 """As the wire knows it."""
+_NO_SECRETS = frozenset({"", "0", "1", "no", "yes", "false", "true", "none"})
+"""What is none, whatever it is called: `X-Mobile: true`."""
+
 _BODIES = ("json", "form", "body")
 _KINDS = {"json": "json", "form": "form", "body": "text"}
 _METHODS = "GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS"
@@ -228,7 +232,7 @@ def _check_statuses(entry: Entry) -> None:
 def _check_secret_headers(entry: Entry) -> None:
     headers: Mapping[str, str] = entry["headers"]
     for name, value in headers.items():
-        if name.lower() in _SECRET_HEADERS and "${" not in value:
+        if suggests_secret(name) and _is_written_out(value):
             raise entry.at("headers").fail(
                 f"{name} is written out, and would be in the records of every run",
                 key=name,
@@ -248,6 +252,15 @@ def _check_headers(entry: Entry) -> None:
         if not {"\r", "\n", "\0"}.isdisjoint(value):
             raise entry.at("headers").fail(f"a line break in {name}", key=name)
         seen.add(low)
+
+
+def _is_written_out(value: str) -> bool:
+    """Whether it holds something, and it is always the same."""
+    try:
+        is_fixed = not any(isinstance(piece, Placeholder) for piece in pieces(value))
+    except ValueError:
+        return False  # it is told with its line, when names are looked at
+    return is_fixed and value.strip().lower() not in _NO_SECRETS
 
 
 def _sign(entry: Entry | None) -> Sign | None:

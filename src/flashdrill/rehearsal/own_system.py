@@ -15,6 +15,7 @@ from pathlib import Path
 from flashdrill.audit.declared import Declared, read_declared, read_number
 from flashdrill.audit.fetching import UnreadableError
 from flashdrill.errors import StackError
+from flashdrill.model.addresses import shown
 from flashdrill.model.journal import Journal
 from flashdrill.model.reads import FinalReads
 from flashdrill.model.service import Service
@@ -74,10 +75,13 @@ async def _answers(service: Service) -> None:
         url = service.url + (service.health or "/")
         await presence.ask(url, wants_2xx=bool(service.health), timeout_s=ANSWER_TIMEOUT_S)
     except presence.AbsentError as error:
-        raise StackError(f"the service at {url} is not ready: {error}", remedy=remedy) from None
+        raise StackError(
+            f"the service at {shown(url)} is not ready: {error}", remedy=remedy
+        ) from None
     except TimeoutError:
         raise StackError(
-            f"the service at {url} did not answer within {ANSWER_TIMEOUT_S:g} s", remedy=remedy
+            f"the service at {shown(url)} did not answer within {ANSWER_TIMEOUT_S:g} s",
+            remedy=remedy,
         ) from None
     for name, page in service.metrics.items():
         try:

@@ -12,6 +12,7 @@ import yaml
 
 from flashdrill.load.hall import Clock, clocks
 from flashdrill.load.record import read_stream, to_parquet
+from flashdrill.model.addresses import shown
 from flashdrill.model.history import OPS_SCHEMA, read_ops, shifted, write_ops
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
@@ -67,10 +68,19 @@ def write_events(folder: RunFolder, trace: Trace) -> None:
     folder.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def _without_queries(told: Any) -> Any:
+    """A service with what its addresses may give away hidden; queries in SQL stay as they are."""
+    if isinstance(told, dict):
+        return {k: v if k == "sql" else _without_queries(v) for k, v in told.items()}
+    return shown(told) if isinstance(told, str) else told
+
+
 def write_resolved(folder: RunFolder, prepared: Prepared) -> None:
     """The scenario and the plan as they were run, every default and `--set` applied, and the command."""
     for name, document in (("scenario", prepared.scenario), ("plan", prepared.plan)):
         plain = msgspec.to_builtins(document, enc_hook=str)
+        if service := plain.get("service"):
+            plain["service"] = _without_queries(service)
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
         (folder.path / f"{name}.yaml").write_text(text, encoding="utf-8")
     (folder.path / "command.txt").write_text(prepared.order.command + "\n")
