@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from flashdrill.cli.confirming import confirmed, said
 from flashdrill.errors import ConfigError
 from flashdrill.model.faults import FaultPlan
 from flashdrill.model.hosts import LOOPBACK_ONLY, Admission
+from flashdrill.model.scenario import World
 from flashdrill.rehearsal.prepare import Order, Prepared
 from tests.unit.planning import small_scenario
 
@@ -50,6 +52,13 @@ def test_what_will_be_sent_is_said_first(tmp_path: Path) -> None:
     assert "faults: none" in lines
     assert "u0 to u9" in lines
     assert "X-Flashdrill-Run" in lines
+
+
+def test_without_a_world_no_users_are_made_up(tmp_path: Path) -> None:
+    there = prepared(tmp_path, AWAY)
+    nobody = replace(there, scenario=replace(there.scenario, world=World(0, ())))
+    (line,) = (line for line in said(nobody) if "users:" in line)
+    assert line == "  users:  whoever the requests name (the scenario has no world)"
 
 
 def test_without_a_terminal_and_without_yes_it_is_refused(tmp_path: Path) -> None:

@@ -26,6 +26,19 @@ def test_what_it_writes_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert service.url == "http://10.1.2.3:8080"
 
 
+def test_what_comes_next_is_said_from_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke(["init"]) == 0
+    assert "next:\n  flashdrill validate scenarios chaos/plans\n" in capsys.readouterr().out
+    (tmp_path / "my shop").mkdir()
+    for more in ([], ["--reference"]):
+        assert invoke(["init", "my shop", *more]) == 0
+        said = capsys.readouterr().out
+        assert "next:\n  cd 'my shop'\n  flashdrill validate scenarios chaos/plans\n" in said
+
+
 def test_what_its_comments_offer_can_be_taken(tmp_path: Path) -> None:
     invoke(["init", str(tmp_path)])
     path = tmp_path / "scenarios/first.yaml"

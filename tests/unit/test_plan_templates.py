@@ -163,6 +163,8 @@ def test_a_mistake_is_refused_with_its_line(tmp_path: Path, old: str, new: str, 
         ("requests: shop.requests.yaml\n", "", "'locustfile' or 'requests'", "first.yaml:2"),
         ("buyer: 20/s", "buyers: 20/s", "did you mean 'buyer'?", "first.yaml:"),
         ("look: 100/s", "track: 100/s", "no journey 'track'", "first.yaml:"),
+        ("stages:", "gates: [p99(lok) < 1s]\nstages:", "did you mean 'look'?", "first.yaml:8"),
+        ("stages:", "gates: [error_rate(buy) < 1%]\nstages:", "place_order", "first.yaml:8"),
     ],
 )
 def test_a_scenario_that_does_not_fit_is_refused(
@@ -173,6 +175,12 @@ def test_a_scenario_that_does_not_fit_is_refused(
         load_scenario(write(tmp_path, scenario=SCENARIO.replace(old, new, 1)))
     assert words in str(error.value)
     assert place in str(error.value)
+
+
+def test_a_gate_may_name_a_request_or_the_kind_that_it_says(tmp_path: Path) -> None:
+    gates = "gates: [p99(look) < 1s, 'error_rate(place_order) < 1%', p99 < 2s]\nstages:"
+    scenario = load_scenario(write(tmp_path, scenario=SCENARIO.replace("stages:", gates, 1)))
+    assert len(scenario.gates) == 3
 
 
 def test_a_scenario_has_one_kind_of_customers(tmp_path: Path) -> None:

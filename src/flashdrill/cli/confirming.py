@@ -44,7 +44,10 @@ def said(prepared: Prepared) -> Iterator[str]:
     kinds = ", ".join(f"{fault.kind} on {fault.target}" for fault in plan.faults)
     yield f"  faults: {kinds or 'none'}"
     world, header = scenario.world, scenario.marking.header
-    yield f"  users:  {world.user_prefix}0 to {world.user_prefix}{world.users - 1}"
+    if world.users:
+        yield f"  users:  {world.user_prefix}0 to {world.user_prefix}{world.users - 1}"
+    else:
+        yield "  users:  whoever the requests name (the scenario has no world)"
     yield f"  header: {header or 'none'}"
 
 

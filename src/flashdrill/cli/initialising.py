@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -17,13 +18,13 @@ Examples:
   flashdrill init --target http://127.0.0.1:8000
   flashdrill init --reference
 """
-OWN = """next:
+OWN = """\
   flashdrill validate scenarios chaos/plans
   flashdrill run scenarios/first.yaml
 and with a Toxiproxy between the service and its database:
   flashdrill run scenarios/first.yaml --chaos chaos/plans/first.yaml \\
     --toxiproxy http://127.0.0.1:8474 --adopt db=postgres"""
-REFERENCE = """next:
+REFERENCE = """\
   flashdrill validate scenarios chaos/plans
   flashdrill run scenarios/smoke.yaml"""
 
@@ -57,5 +58,8 @@ def init(folder: Path, target: str, reference: bool) -> int:
         click.echo(f"written: {folder / path}")
     for path in found.kept:
         click.echo(f"left as it is: {folder / path} is there already")
+    click.echo("next:")
+    if folder.resolve() != Path.cwd():
+        click.echo(f"  cd {shlex.quote(str(folder))}")
     click.echo(REFERENCE if reference else OWN)
     return EXIT_PASS

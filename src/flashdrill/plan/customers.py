@@ -9,7 +9,7 @@ from pathlib import Path
 from flashdrill.errors import ConfigError
 from flashdrill.load.templates.rows import read_rows
 from flashdrill.load.templates.uses import journeys_using, places
-from flashdrill.model.scenario import Limits, Stage, World
+from flashdrill.model.scenario import Gate, Limits, Stage, World
 from flashdrill.model.templates import Templates
 from flashdrill.plan.source import did_you_mean
 from flashdrill.plan.table import Entry
@@ -70,6 +70,19 @@ def check_arrivals(entry: Entry, templates: Templates, stages: Sequence[Stage]) 
                 path=templates.path,
                 line=feed.line,
                 remedy="add rows, let fewer come, or use order: sequence",
+            )
+
+
+def check_operations(entry: Entry, templates: Templates, gates: Sequence[Gate]) -> None:
+    """Raise ConfigError for a gate on an operation that no request is: it could never be judged."""
+    kinds = {request.history.get("kind", request.name) for request in templates.requests.values()}
+    nodes = entry.at("gates").content
+    for gate, node in zip(gates, nodes if isinstance(nodes, list) else [], strict=False):
+        if gate.operation and gate.operation not in kinds:
+            raise node.fail(
+                f"no operation {gate.operation!r} in {templates.path.name}"
+                f"{did_you_mean(gate.operation, kinds)}",
+                remedy=f"there are {', '.join(sorted(kinds))}",
             )
 
 

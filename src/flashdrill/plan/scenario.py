@@ -8,7 +8,12 @@ from typing import Any
 
 from flashdrill.load.templates import LOCUSTFILE
 from flashdrill.model.scenario import Gate, Limits, Scenario, Stage, World
-from flashdrill.plan.customers import build_customers, check_arrivals, check_attempts
+from flashdrill.plan.customers import (
+    build_customers,
+    check_arrivals,
+    check_attempts,
+    check_operations,
+)
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
 from flashdrill.plan.overrides import apply
@@ -137,6 +142,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
     templates = build_customers(entry, world)
     if templates is not None:
         check_arrivals(entry, templates, stages)
+        check_operations(entry, templates, entry["gates"])
         check_attempts(templates, _limits(entry["limits"]))
     return Scenario(
         name=entry["name"],
