@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from flashdrill.errors import ConfigError
@@ -103,6 +104,30 @@ def test_a_climb_that_never_began_has_found_nothing() -> None:
     assert knee is not None
     assert (knee.ended, knee.steps) == (Ended.STOPPED, ())
     assert "the run ended before the climb did" in knee.sentence
+
+
+@pytest.mark.parametrize("on_record", [0, 150])
+def test_a_step_of_which_arrivals_are_not_on_record_is_no_claim_on_the_service(
+    on_record: int,
+) -> None:
+    climbed = Climbed(STEPS[:2], Ended.TOP)
+    whole = history()
+    first = whole.filter(pc.field("stage") == "climb-1")
+    second = whole.filter(pc.field("stage") == "climb-2").slice(0, on_record)
+    result = judged(pa.concat_tables([first, second]), climbed)
+    knee = result.capacity.knee
+    assert knee is not None
+    assert (knee.ended, knee.knee_per_s) == (Ended.GENERATOR, None)
+    assert [s.state for s in knee.steps] == [StepState.KEPT_UP, StepState.GENERATOR]
+    assert knee.steps[1].offered_per_s == pytest.approx(200, rel=0.1), "what was scheduled"
+    assert "No bottleneck reached" not in knee.sentence
+
+
+def test_of_a_run_that_ended_before_its_climb_the_steps_that_were_played_count() -> None:
+    first = history().filter(pc.field("stage") == "climb-1")
+    knee = judged(first, Climbed(STEPS[:2])).capacity.knee
+    assert knee is not None
+    assert (knee.ended, [s.stage for s in knee.steps]) == (Ended.STOPPED, ["climb-1"])
 
 
 def test_faults_cannot_be_placed_on_steps_that_nobody_knows() -> None:

@@ -11,6 +11,7 @@ from flashdrill.analysis.climbing import Next, following, state_of
 from flashdrill.analysis.knee import beside_the_knee, fit, knee_of, past_the_knee
 from flashdrill.model.capacity import Ended, Knee, Step
 from flashdrill.model.result import Bottleneck
+from flashdrill.model.scenario import Stage
 from flashdrill.rehearsal.climber import Climber
 from tests.unit.analysis_history import valid
 from tests.unit.climbs import GENERATOR, KEPT_UP, PAST, Service, climb, climbed, step
@@ -100,6 +101,18 @@ def test_a_generator_that_cannot_go_on_is_no_knee() -> None:
     found = knee_of(late, Ended.GENERATOR, 10)
     assert (found.ended, found.knee_per_s) == (Ended.GENERATOR, None)
     assert "the generator was the limit. So far, the service kept up with 400" in found.sentence
+
+
+def test_a_crowd_whose_own_code_fails_is_no_service_that_keeps_up() -> None:
+    hold = climb().stages("1", 100.0, 0.0)
+    line = {"due": 100, "sent": 0, "not_sent": 0, "ok": 0, "refused": 0, "cpu": 0.1}
+    line |= {"in_flight": 0, "p50_ms": None, "lateness_p99_ms": None}
+    orders: list[tuple[Stage, ...]] = []
+    climber = Climber(climb(), orders.append)
+    for second in range(1, 40):
+        climber.take({**line, "t_s": float(second)})
+    assert climber.climbed.ended is Ended.GENERATOR
+    assert climber.climbed.steps[0].stages == hold
 
 
 def test_a_first_step_past_the_knee_says_what_was_answered() -> None:

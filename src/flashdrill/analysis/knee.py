@@ -1,7 +1,8 @@
 """The knee of a climb, from its history: how much the service can take.
 
-Of each step: what was offered (arrivals due in it, a second), and what was achieved: that, less the operations that
-were due in it and not answered in it (what piled up, what failed). Below the knee the two are equal; past it the
+Of each step: what was offered (arrivals scheduled in it, a second), and what was achieved: that, less the operations
+that were due in it and not answered in it (what piled up, what failed). A step of which arrivals are missing on record
+was not offered as it should have been: the generator was its limit. Below the knee the two are equal; past it the
 service answers what it can, C. The knee is the C of min(offered, C) that fits the steps best, by least squares; it
 lies between what the highest step that kept up achieved and what the lowest one past the knee was offered.
 """
@@ -32,39 +33,41 @@ def find_knee(
     validity: Sequence[StageValidity],
     t0_ns: int,
 ) -> Knee:
-    """What the climb has found; steps that were never played are left out."""
+    """What the climb has found.
+
+    Left out are steps in which nobody was to come, and the last ones of a run that ended before they were played.
+    """
     by_stage = {v.stage: v for v in validity}
     history = columns(ops)
-    steps = [
-        found
-        for each in climbed.steps
-        if (found := measure(each, history, by_stage, t0_ns)) is not None
-    ]
+    played = list(climbed.steps)
+    while climbed.ended is None and played and not _recorded(played[-1], history):
+        played.pop()
+    steps = [measure(each, history, by_stage, t0_ns) for each in played]
+    steps = [step for step in steps if step.offered_per_s]
     return knee_of(steps, climbed.ended or Ended.STOPPED, len(climb.rates))
 
 
 def measure(
     step: Ordered, history: Columns, validity: Mapping[str, StageValidity], t0_ns: int
-) -> Step | None:
-    """One step by its history; None when nobody came."""
-    hold = step.hold
+) -> Step:
+    """One step by its history, held against its schedule (`due` of its validity)."""
+    hold, known = step.hold, validity.get(step.hold.name)
     from_ns = t0_ns + round(hold.start_s * 1e9)
     to_ns = t0_ns + round(hold.end_s * 1e9)
     due = history.where((history.due_ns >= from_ns) & (history.due_ns < to_ns))
     done = history.where((history.done_ns >= from_ns) & (history.done_ns < to_ns))
-    arrivals = int(np.count_nonzero(due.is_arrival))
-    if not arrivals:
-        return None
     answered = int(np.count_nonzero(done.is_ok | done.is_refused))
-    achieved = min(arrivals, max(0, arrivals - (len(due) - answered)))  # a backlog may end here
-    offered_per_s, achieved_per_s = arrivals / hold.duration_s, achieved / hold.duration_s
-    known = validity.get(hold.name)
+    recorded = _recorded(step, history)
+    scheduled = recorded if known is None else known.due
+    achieved = min(recorded, max(0, recorded - (len(due) - answered)))  # a backlog may end here
+    offered_per_s, achieved_per_s = scheduled / hold.duration_s, achieved / hold.duration_s
+    is_lacking = known is None or recorded < scheduled or is_generator(known)
     return Step(
         stage=hold.name,
         rate_per_s=step.rate_per_s,
         offered_per_s=round(offered_per_s, 3),
         achieved_per_s=round(achieved_per_s, 3),
-        state=state_of(offered_per_s, achieved_per_s, known is None or is_generator(known)),
+        state=state_of(offered_per_s, achieved_per_s, is_lacking),
         p99_s=quantile(due.where(due.is_sent).response_s, 0.99),
         is_extra=step.is_extra,
     )
@@ -127,6 +130,11 @@ def beside_the_knee(found: Bottleneck, knee: Knee | None) -> Bottleneck:
         return found
     unexplained = "The service has a knee, and no resource that was measured explains it:"
     return replace(found, sentence=found.sentence.replace("No bottleneck reached:", unexplained, 1))
+
+
+def _recorded(step: Ordered, history: Columns) -> int:
+    """How many of a step's arrivals are on record, sent or not."""
+    return int(np.count_nonzero(history.of(stage=step.hold.name).is_arrival))
 
 
 def _only_unsent(v: StageValidity) -> bool:

@@ -28,7 +28,7 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a climb; `rate_per_s` is what it was to offer, `offered_per_s` what was due in it.
+    """One step of a climb; `rate_per_s` is what it was to offer, `offered_per_s` what the schedule has in it.
 
     `achieved_per_s` is `offered_per_s` less what was due in the step and not answered in it, failures included: past
     the knee, what the service can do.

@@ -26,6 +26,8 @@ JITTER_S = 0.05
 """By so much the crowd's seconds may be off."""
 LEAD_S = 0.3
 """The least time between an order and the step's first arrival: the crowd looks for orders all the time."""
+ASKED_SHARE = 0.5
+"""Of the arrivals due in a step so many ask for something in it; with fewer, the crowd's own code does not work."""
 
 Order = Callable[[tuple[Stage, ...]], None]
 
@@ -109,8 +111,9 @@ def seen(step: Ordered, seconds: Sequence[_Second], limit_s: float | None) -> St
         return replace(_nothing(step), state=StepState.GENERATOR)
     asked = sum(line["sent"] + line["not_sent"] for line in lines)
     answered = sum(line["ok"] + line["refused"] for line in lines)
+    is_generator = asked < ASKED_SHARE * due or _is_generator(lines, limit_s)
     share = min(1.0, max(0.0, 1 - (asked - answered) / due))
-    state = state_of(1.0, share, _is_generator(lines, limit_s))
+    state = state_of(1.0, share, is_generator)
     return replace(_nothing(step), achieved_per_s=share * step.rate_per_s, state=state)
 
 

@@ -293,7 +293,7 @@ _JUDGED: Mapping[str, Meanings] = {
     "Step": {
         "stage": "its stage",
         "rate_per_s": "arrivals a second that it was to offer",
-        "offered_per_s": "arrivals a second that were due in it",
+        "offered_per_s": "arrivals a second that the schedule has in it",
         "achieved_per_s": "the same, less the operations that were due in it and not answered in it, failures included",
         "state": "kept up (97 % or more was achieved), past the knee, or generator was the limit",
         "p99_s": "99th percentile of the response times of its operations, seconds; null when none was sent",
