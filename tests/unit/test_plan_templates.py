@@ -224,6 +224,26 @@ def test_rows_that_are_used_once_must_be_enough(tmp_path: Path) -> None:
     assert load_scenario(path).templates is not None
 
 
+def test_rows_that_are_used_once_are_refused_on_a_staircase_that_stops_at_its_knee(
+    tmp_path: Path,
+) -> None:
+    document = yaml.safe_load(SCENARIO)
+    stairs = {"from": "1/s", "to": "2/s", "step": "1/s", "hold": "2s", "stop_at_knee": True}
+    document["stages"] = [{"name": "climb", "staircase": stairs, "mix": {"buyer": 1}}]
+    path = write(tmp_path, "order: sequence", "order: once", yaml.safe_dump(document))
+    (tmp_path / "people.csv").write_text("id,age\n" + "u,20\n" * 99)
+    with pytest.raises(ConfigError, match="is used once, and climb, in which buyer") as error:
+        load_scenario(path)
+    assert "shop.requests.yaml:5: " in str(error.value)
+    document["stages"][0]["mix"] = {"look": 1}
+    path.write_text(yaml.safe_dump(document))
+    assert load_scenario(path).climb is not None
+    document["stages"][0]["mix"] = {"buyer": 1}
+    del stairs["stop_at_knee"]
+    path.write_text(yaml.safe_dump(document))
+    assert load_scenario(path).climb is None
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

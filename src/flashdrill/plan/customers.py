@@ -9,7 +9,7 @@ from pathlib import Path
 from flashdrill.errors import ConfigError
 from flashdrill.load.templates.rows import read_rows
 from flashdrill.load.templates.uses import journeys_using, places
-from flashdrill.model.scenario import Gate, Limits, Stage, World
+from flashdrill.model.scenario import Climb, Gate, Limits, Stage, World
 from flashdrill.model.templates import Templates
 from flashdrill.plan.source import did_you_mean
 from flashdrill.plan.table import Entry
@@ -83,6 +83,23 @@ def check_operations(entry: Entry, templates: Templates, gates: Sequence[Gate]) 
                 f"no operation {gate.operation!r} in {templates.path.name}"
                 f"{did_you_mean(gate.operation, kinds)}",
                 remedy=f"there are {', '.join(sorted(kinds))}",
+            )
+
+
+def check_feeds(templates: Templates, climb: Climb | None) -> None:
+    """Raise ConfigError for rows that are to be used once on a staircase whose arrivals nobody knows beforehand."""
+    if climb is None:
+        return
+    coming = {journey for journey, _ in climb.shares}
+    for name, feed in templates.feeds.items():
+        users = sorted(journeys_using(templates, name) & coming)
+        if feed.order == "once" and users:
+            raise ConfigError(
+                f"the feed {name!r} is used once, and {climb.name}, in which {', '.join(users)} takes its rows, has "
+                "stop_at_knee: nobody knows beforehand who comes",
+                path=templates.path,
+                line=feed.line,
+                remedy="use order: sequence, or leave stop_at_knee out",
             )
 
 

@@ -13,6 +13,7 @@ from flashdrill.plan.customers import (
     check_arrivals,
     check_attempts,
     check_operations,
+    check_feeds,
 )
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
@@ -140,7 +141,9 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
     _check_gates(entry, stages)
     world = build_world(entry["world"]) if entry["world"] else World(0, ())
     templates = build_customers(entry, world)
+    climb = build_climb(entry["stages"] or (), stages)
     if templates is not None:
+        check_feeds(templates, climb)
         check_arrivals(entry, templates, stages)
         check_operations(entry, templates, entry["gates"])
         check_attempts(templates, _limits(entry["limits"]))
@@ -165,7 +168,7 @@ def _build(path: Path, entry: Entry, *, awaits_traffic: bool = False) -> Scenari
         marking=build_marking(entry["marking"]),
         calibrate_s=_calibrate_s(entry),
         templates=templates,
-        climb=build_climb(entry["stages"] or (), stages),
+        climb=climb,
     )
 
 
