@@ -139,6 +139,7 @@ ARRIVALS = re.compile(r"arrivals_ms:.*", re.DOTALL)
         (r"  A: 4", "  A: 3", ":12: mix: mix says 3 of 'A', but there are 4"),
         (r"1: 3", "x: 3", "'x' is not a number of requests"),
         (ARRIVALS, "curve: {step: 0s, counts: {A: [1]}}", "a step takes longer than nothing"),
+        (ARRIVALS, "arrivals_ms: {}", "arrivals_ms: there are no arrivals in it"),
         (ARRIVALS, "curve: {step: 1s, counts: {A: [0]}}", "nobody comes in any step"),
     ],
 )  # fmt: skip

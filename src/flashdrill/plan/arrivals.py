@@ -97,6 +97,8 @@ def read_arrivals(entry: Entry) -> Mapping[str, Offsets]:
     if entry["arrivals_file"] is not None:
         return _of_file(entry["arrivals_file"])
     arrivals: Mapping[str, Offsets] = entry["arrivals_ms"]
+    if not arrivals:
+        raise entry.at("arrivals_ms").fail("there are no arrivals in it")
     return arrivals
 
 
