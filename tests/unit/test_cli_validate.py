@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +194,13 @@ def test_the_busiest_second() -> None:
     recorded = (RecordedArrivals("buy", (0.1, 1.2, 1.3)), RecordedArrivals("browse", (1.9,)))
     assert peak_of(Stage("recorded", 0, 3, recorded=recorded)) == 3
     assert peak_of(Stage("idle", 0, 3)) == 0
+
+
+def test_the_busiest_second_of_a_long_wave_does_not_take_long() -> None:
+    ramps = tuple(Ramp(0.1, n % 64, (n + 1) % 64) for n in range(20_000))
+    began = time.monotonic()
+    assert peak_of(Stage("swell", 0, 2000, (Arrivals("buy", ramps),))) == pytest.approx(63)
+    assert time.monotonic() - began < 5
 
 
 def test_what_awaits_its_traffic_is_not_suspected(tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ def ramps_of(folder: Path, rate: str) -> tuple[Ramp, ...]:
             (Ramp(1, 40, 400), Ramp(8, 400, 400), Ramp(1, 400, 40)),
         ),
         (
+            "{base: 40/s, peak: 400/s, at: 9.8s, for: 200ms}",
+            (Ramp(9.8, 40, 40), Ramp(0.2, 400, 400)),
+        ),
+        (
             "[{at: 2s, rate: 10/s}, {at: 4s, rate: 90/s}]",
             (Ramp(2, 10, 10), Ramp(2, 10, 90), Ramp(6, 90, 90)),
         ),
@@ -116,6 +120,7 @@ def test_a_staircase_is_a_stage_for_each_step_and_each_warm_up(tmp_path: Path) -
     [
         ("duration: 10s, arrivals: {b: {base: 1/s, peak: 9/s, at: 9s, for: 2s}}", "the spike is over 11s"),
         ("duration: 10s, arrivals: {b: {mean: 1/s, swing: 2/s, period: 2s}}", "below zero"),
+        ("duration: 10s, arrivals: {b: {mean: 9/s, swing: 2/s, period: 0.0019s}}", "has more than 5,000 of them"),
         ("duration: 10s, arrivals: {b: [{at: 1s, rate: 1/s}]}", "at least 2"),
         ("duration: 10s, arrivals: {b: [{at: 2s, rate: 1/s}, {at: 1s, rate: 1/s}]}", "must ascend"),
         ("duration: 10s, arrivals: {b: [{at: 2s, rate: 1/s}, {at: 11s, rate: 1/s}]}", "the stage is over after 10s"),

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
 
 from flashdrill.model.scenario import Arrivals, RecordedArrivals, Stage
 
 
 def peak_of(stage: Stage) -> float:
     """Arrivals a second at the stage's busiest: a rate is highest where two of its ramps meet."""
-    ends = {end_s for arrivals in stage.arrivals for end_s in _ends(arrivals)}
-    planned = (sum(_highest(arrivals, end_s) for arrivals in stage.arrivals) for end_s in ends)
+    courses = [(arrivals, _turns(arrivals)) for arrivals in stage.arrivals]
+    turns = {turn_s for _, own in courses for turn_s in own}
+    planned = (sum(_highest(*course, turn_s) for course in courses) for turn_s in turns)
     return max(max(planned, default=0.0), float(_busiest_second(stage.recorded)))
 
 
-def _ends(arrivals: Arrivals) -> Iterator[float]:
-    """The moments at which its rate may change its course."""
-    time_s = 0.0
-    yield time_s
-    for ramp in arrivals.rate:
-        time_s += ramp.duration_s
-        yield time_s
+def _turns(arrivals: Arrivals) -> Sequence[float]:
+    """The moments at which its rate may change its course: where its ramps begin, and where the last one ends."""
+    return list(accumulate((ramp.duration_s for ramp in arrivals.rate), initial=0.0))
 
 
-def _highest(arrivals: Arrivals, at_s: float) -> float:
+def _highest(arrivals: Arrivals, turns: Sequence[float], at_s: float) -> float:
     """The rate at a moment; where it jumps, the higher one."""
-    found, start_s = 0.0, 0.0
-    for ramp in arrivals.rate:
-        if start_s <= at_s <= start_s + ramp.duration_s:
-            slope = (ramp.to_per_s - ramp.from_per_s) / ramp.duration_s
-            found = max(found, ramp.from_per_s + slope * (at_s - start_s))
-        start_s += ramp.duration_s
+    found, place = 0.0, max(0, bisect_left(turns, at_s) - 1)
+    while place < len(arrivals.rate) and turns[place] <= at_s <= turns[place + 1]:
+        ramp = arrivals.rate[place]
+        slope = (ramp.to_per_s - ramp.from_per_s) / ramp.duration_s
+        found = max(found, ramp.from_per_s + slope * (at_s - turns[place]))
+        place += 1
     return found
 
 

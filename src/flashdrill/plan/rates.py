@@ -23,6 +23,10 @@ from flashdrill.plan.source import Node
 from flashdrill.plan.table import Entry, Field, Table
 
 WAVE_STEPS = 64
+MOST_PERIODS = 5_000
+"""Of a wave in one stage: each is WAVE_STEPS ramps, which are held in memory."""
+ROUNDING_S = 1e-9
+"""By so much sums of durations may be off."""
 
 RAMP = Table(
     "a ramp",
@@ -111,7 +115,7 @@ class Spike:
         entry = self._entry
         base, peak, rise_s = entry["base"], entry["peak"], entry["rise"]
         after_s = duration_s - entry["at"] - entry["for"] - 2 * rise_s
-        if after_s < 0:
+        if after_s < -ROUNDING_S:
             over_s = duration_s - after_s
             raise entry.node.fail(
                 f"the spike is over {format_duration(over_s)} after the stage's start, the stage after "
@@ -123,6 +127,7 @@ class Spike:
             Ramp(entry["for"], peak, peak),
             Ramp(rise_s, peak, base),
         )
+        after_s = after_s if after_s > ROUNDING_S else 0.0
         return _lasting((Ramp(entry["at"], base, base), *flanks, Ramp(after_s, base, base)))
 
 
@@ -135,10 +140,16 @@ class Wave:
                 "the swing is more than the mean: the rate would go below zero",
                 remedy="let `swing` be `mean` at most",
             )
+        self._entry = entry
         self._mean, self._swing, self._period_s = entry["mean"], entry["swing"], entry["period"]
 
     def over(self, duration_s: float) -> tuple[Ramp, ...]:
-        """Short ramps from point to point of the sine."""
+        """Short ramps from point to point of the sine. Raises ConfigError for more than MOST_PERIODS periods."""
+        if duration_s > MOST_PERIODS * self._period_s:
+            raise self._entry.at("period").fail(
+                f"a stage of {format_duration(duration_s)} has more than {MOST_PERIODS:,} of them",
+                remedy="let the wave be longer, or the stage shorter",
+            )
         step_s = self._period_s / WAVE_STEPS
         steps = math.ceil(duration_s / step_s)
         times = [min(duration_s, n * step_s) for n in range(steps + 1)]

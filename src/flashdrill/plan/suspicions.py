@@ -71,7 +71,8 @@ def awaits_traffic(scenario: Scenario) -> bool:
 
 def has_arrivals(stage: Stage) -> bool:
     """Whether anybody comes."""
-    return peak_of(stage) > 0
+    planned = any(arrivals.peak_per_s > 0 for arrivals in stage.arrivals)
+    return planned or any(recording.times_s for recording in stage.recorded)
 
 
 def _never_failing(gates: tuple[Gate, ...]) -> Iterator[str]:
