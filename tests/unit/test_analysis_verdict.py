@@ -88,6 +88,13 @@ def test_a_run_in_which_nothing_was_measured_is_no_pass(gap: dict[str, Any], wor
     assert word in found.reasons[0]
 
 
+def test_a_remark_stands_beside_a_pass_and_decides_nothing() -> None:
+    found = judge(**GOOD, remarks=("the first step is past the knee",))
+    assert (found.conclusion, found.exit_code) == (Conclusion.PASS, 0)
+    assert found.reasons[1:] == ("the first step is past the knee",)
+    assert judge(**with_one("gates", FAILED), remarks=("a remark",)).exit_code == 1
+
+
 def test_a_run_without_faults_and_gates_can_pass() -> None:
     assert judge((HOLDS,), (), (valid(),), ()).exit_code == 0
 

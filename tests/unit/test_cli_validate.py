@@ -16,6 +16,7 @@ from flashdrill.errors import StackError
 from flashdrill.model.faults import FaultPlan, PlannedFault
 from flashdrill.model.scenario import (
     Arrivals,
+    Climb,
     Gate,
     Limits,
     Ramp,
@@ -158,6 +159,10 @@ SLOW = PlannedFault("slow", "latency", "shard1", 20.0, 5.0)
             "`error_rate <= 100%` can never fail",
         ),
         (lambda s: replace(s, limits=Limits(in_flight=169)), "limits.in_flight is 169"),
+        (
+            lambda s: replace(s, climb=Climb("climb", 60, (5.0, 15.0), 4.0, 0.0, (("buy", 1.0),))),
+            "a step of climb has about 20 arrivals in its hold: by chance their number is off by 22%",
+        ),
     ],
 )  # fmt: skip
 def test_a_suspicious_scenario(
@@ -183,6 +188,12 @@ def test_a_suspicious_plan(tmp_path: Path, other: PlannedFault, said: str) -> No
     found = list(suspicions_of_plan(plan, small_scenario(tmp_path)))
     assert len(found) == bool(said)
     assert said in "".join(found)
+
+
+def test_steps_of_some_hundred_arrivals_or_of_even_ones_are_not_suspected(tmp_path: Path) -> None:
+    scenario, small = small_scenario(tmp_path), Climb("climb", 60, (5.0,), 4.0, 0.0, ())
+    for climb in (replace(small, is_even=True), replace(small, hold_s=60.0)):
+        assert list(suspicions(replace(scenario, climb=climb))) == []
 
 
 def test_the_busiest_second() -> None:

@@ -106,6 +106,41 @@ def test_a_climb_that_never_began_has_found_nothing() -> None:
     assert "the run ended before the climb did" in knee.sentence
 
 
+def small(late_s: float, outcome: Outcome) -> pa.Table:
+    """A step of five a second, answered in 80 ms; of the two that come last the end is another."""
+    step, seed = small_step(), climbing().scenario.seed
+    *most, second, last = arrivals(step.stages, seed)
+    ops = [operation(a.due_s, took_s=0.08, stage=a.stage) for a in most]
+    ops += [
+        operation(
+            a.due_s, took_s=4.0 + late_s - a.due_s, stage=a.stage, outcome=outcome, reason="late"
+        )
+        for a in (second, last)
+    ]
+    return table(ops)
+
+
+def small_step() -> Ordered:
+    return Ordered(5.0, CLIMB.stages("1", 5.0, 0.0))
+
+
+def test_two_that_are_out_at_the_end_of_a_small_step_are_no_knee() -> None:
+    knee = judged(small(0.1, Outcome.OK), Climbed([small_step()], Ended.TOP)).capacity.knee
+    assert knee is not None
+    assert (knee.ended, knee.knee_per_s) == (Ended.TOP, None)
+    assert knee.steps[0].achieved_per_s == knee.steps[0].offered_per_s
+
+
+@pytest.mark.parametrize(
+    ("late_s", "outcome"), [(0.1, Outcome.INFO), (0.1, Outcome.FAIL), (-0.01, Outcome.FAIL)]
+)
+def test_who_is_never_answered_well_is_not_merely_out(late_s: float, outcome: Outcome) -> None:
+    result = judged(small(late_s, outcome), Climbed([small_step()], Ended.FIRST))
+    knee = result.capacity.knee
+    assert knee is not None
+    assert [step.state for step in knee.steps] == [StepState.PAST]
+
+
 @pytest.mark.parametrize("on_record", [0, 150])
 def test_a_step_of_which_arrivals_are_not_on_record_is_no_claim_on_the_service(
     on_record: int,

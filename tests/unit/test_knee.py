@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from flashdrill.analysis.climbing import Next, following, state_of
-from flashdrill.analysis.knee import beside_the_knee, fit, knee_of, past_the_knee
+from flashdrill.analysis.climbing import Next, following, state_of, usually_out
+from flashdrill.analysis.knee import beside_the_knee, fit, knee_of, past_the_knee, remarks
 from flashdrill.model.capacity import Ended, Knee, Step
 from flashdrill.model.result import Bottleneck
 from flashdrill.model.scenario import Stage
@@ -60,6 +61,57 @@ def test_97_percent_is_the_line() -> None:
     assert state_of(100, 97, is_generator=False) is KEPT_UP
     assert state_of(100, 96.9, is_generator=False) is PAST
     assert state_of(100, 100, is_generator=True) is GENERATOR
+
+
+def test_what_is_out_as_at_any_moment_has_not_piled_up() -> None:
+    assert usually_out(2, 0, 5.0, 0.083) == 2, "as many as there were"
+    assert usually_out(9, 0, 5.0, 0.083) == 3, "the mean, and three roots of it"
+    assert usually_out(900, 0, 1000.0, 0.1) == 130
+    assert usually_out(900, 100, 1000.0, 0.1) == 30, "as many were answered in their place"
+    assert usually_out(9, 0, 5.0, 0.0) == 0, "nothing was ever answered"
+
+
+def second(t_s: float, sent: int, ok: int, in_flight: int, fail: int = 0) -> dict[str, Any]:
+    """A second of a climb at 5/s, against a service that answers in 83 ms."""
+    counts = {"due": sent, "sent": sent, "not_sent": 0, "ok": ok, "refused": 0, "fail": fail}
+    times = {"p50_ms": 83.0, "lateness_p99_ms": 1.0, "cpu": 0.1}
+    return {"t_s": t_s, **counts, **times, "in_flight": in_flight}
+
+
+@pytest.mark.parametrize(
+    ("last", "ended"),
+    [
+        (second(4.0, 6, 4, in_flight=2), Ended.KNEE),
+        (second(4.0, 6, 4, in_flight=0, fail=2), Ended.FIRST),
+    ],
+)
+def test_two_that_are_out_at_the_end_of_a_small_step_are_not_past_the_knee_and_two_that_failed_are(
+    last: dict[str, Any], ended: Ended
+) -> None:
+    plan = replace(climb(bisections=0), rates=(5.0, 15.0), warm_up_s=0.0)
+    orders: list[tuple[Stage, ...]] = []
+    climber = Climber(plan, orders.append)
+    for line in (*(second(float(n), 5, 5, 0) for n in (1, 2, 3)), last):
+        climber.take(line)
+    start = round(orders[0][0].start_s)
+    for n in range(start + 5):
+        climber.take(second(5.0 + n, 15, 12, in_flight=3 * n))
+    assert climber.climbed.ended is ended
+
+
+def test_a_small_knee_is_told_with_decimals_and_small_steps_too() -> None:
+    steps = [step(5.25, 5.25, KEPT_UP), step(15.5, 11.75, PAST), step(25.25, 12.0, PAST)]
+    found = knee_of(steps, Ended.KNEE, 3)
+    assert "at 11.9 arrivals a second" in found.sentence
+    assert "at-5.25 (5.2/s) kept up, at-15.5 (15.5/s) did not" in found.sentence
+    assert "kept up with 5.2 arrivals" in knee_of(steps[:1], Ended.TOP, 1).sentence
+
+
+def test_how_it_ended_is_what_the_record_says() -> None:
+    assert knee_of([*FINE, past(400)], Ended.TOP, 4).ended is Ended.KNEE
+    found = knee_of(FINE, Ended.FIRST, 10)
+    assert found.ended is Ended.STOPPED
+    assert "by the record they were. So far, the service kept up with 300" in found.sentence
 
 
 @pytest.mark.parametrize("capacity", [130.0, 333.0, 617.0, 944.0])
@@ -119,6 +171,8 @@ def test_a_first_step_past_the_knee_says_what_was_answered() -> None:
     climber, _, _ = climbed(climb(), Service(60.0))
     found = _knee_at(climber, 60.0)
     assert (found.ended, found.knee_per_s, found.low_per_s) == (Ended.FIRST, 60.0, 0.0)
+    assert remarks(found) == (found.sentence,), "a pass says so"
+    assert remarks(replace(found, ended=Ended.KNEE)) == remarks(None) == ()
 
 
 def test_the_same_seconds_bring_the_same_steps() -> None:

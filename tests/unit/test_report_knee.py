@@ -50,6 +50,14 @@ def test_summary_md_and_the_tiles_have_the_knee_with_its_bounds() -> None:
     assert (tile.value, tile.note) == ("239/s", "between 198 and 250")
 
 
+def test_a_small_knee_has_decimals() -> None:
+    steps = [step(5.25, 5.25, KEPT_UP), step(15.5, 11.75, PAST), step(25.25, 12.0, PAST)]
+    result = climbed(Capacity(knee=knee_of(steps, Ended.KNEE, 3)))
+    (tile,) = [t for t in tiles(result) if t.label == "knee"]
+    assert (tile.value, tile.note) == ("11.9/s", "between 5.2 and 15.5")
+    assert "It is not below 5.2/s" in render(result, TEMPLATES)
+
+
 def test_without_a_knee_there_is_a_section_without_bounds_and_without_a_climb_none() -> None:
     page = render(climbed(Capacity(knee=TOP)), TEMPLATES)
     assert "No bottleneck reached" in page

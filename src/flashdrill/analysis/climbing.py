@@ -3,12 +3,13 @@
     climb    one step after the other, until two in a row did not keep up: the knee is before the first of them
     bisect   between the highest step that kept up below it and the lowest that did not, as often as was asked for
 
-A step kept up when at least 97 % of what was due in it was answered. One in which the generator itself was the limit
-says nothing of the service.
+A step kept up when at least 97 % of what was due in it was answered, or was out at its end as it is at any moment. One
+in which the generator itself was the limit says nothing of the service.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from flashdrill.model.scenario import Climb
 
 KEPT_UP_SHARE = 0.97
 IN_A_ROW = 2
+SAMPLING_ERRORS = 3.0
+"""By so many of its standard deviations may the number in flight be off at the ends of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,18 @@ def state_of(offered_per_s: float, achieved_per_s: float, is_generator: bool) ->
         return StepState.GENERATOR
     kept_up = achieved_per_s >= KEPT_UP_SHARE * offered_per_s
     return StepState.KEPT_UP if kept_up else StepState.PAST
+
+
+def usually_out(still_open: int, open_before: int, per_s: float, service_s: float) -> int:
+    """How many of the operations that are open at a step's end are out as at any moment, and nothing that piled up.
+
+    In flight are per_s · service_s in the mean (Little's law), and by chance the root of it more or less. Those that
+    were open before the step are answered in it, in the place of as many.
+    """
+    mean = per_s * service_s
+    return min(
+        still_open, math.ceil(max(0.0, mean - open_before) + SAMPLING_ERRORS * math.sqrt(mean))
+    )
 
 
 def following(climb: Climb, seen: Sequence[Step]) -> Next | Ended:

@@ -39,10 +39,11 @@ def judge(
     steady: Sequence[SteadyResult] = (),
     aborted: Aborted | None = None,
     not_checked: Sequence[NotChecked] = (),
+    remarks: Sequence[str] = (),
 ) -> Verdict:
     """The verdict. `problems` are other reasons why the run cannot tell, such as errors of the crowd's own
     code; `stack_error` says what could not run, empty when everything did; `not_checked` are the invariants that
-    nobody asked for."""
+    nobody asked for; `remarks` decide nothing, and must be read with a pass."""
     wrong = (
         *_abortion(aborted),
         *_violations(invariants),
@@ -66,9 +67,8 @@ def judge(
         return Verdict(Conclusion.FAIL, (*wrong, *doubts), EXIT_FAIL)
     if doubts:
         return Verdict(Conclusion.INCONCLUSIVE, doubts, EXIT_INCONCLUSIVE)
-    return Verdict(
-        Conclusion.PASS, (_passed(invariants, gates, faults, steady, not_checked),), EXIT_PASS
-    )
+    passed = _passed(invariants, gates, faults, steady, not_checked)
+    return Verdict(Conclusion.PASS, (passed, *remarks), EXIT_PASS)
 
 
 def _passed(

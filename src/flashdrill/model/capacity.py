@@ -31,7 +31,7 @@ class Step:
     """One step of a climb; `rate_per_s` is what it was to offer, `offered_per_s` what the schedule has in it.
 
     `achieved_per_s` is `offered_per_s` less what was due in the step and not answered in it, failures included: past
-    the knee, what the service can do.
+    the knee, what the service can do. Below it, what is out at the step's end as it is at any moment is no loss.
     """
 
     stage: str

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from flashdrill.model.faults import FaultPlan, PlannedFault
 from flashdrill.model.peak import peak_of
-from flashdrill.model.scenario import Gate, Scenario, Stage
+from flashdrill.model.scenario import Climb, Gate, Scenario, Stage
 from flashdrill.plan.recording import STAGE_NAME
 
 LEAST_TAIL_S = 1.0
 """Of load after a fault: with less, nobody comes to show that the system has recovered."""
+
+LEAST_IN_A_HOLD = 300
+"""Arrivals in a step of a climb: with fewer, chance alone moves its rate by more than 6 %."""
 
 
 def suspicions(scenario: Scenario) -> Iterator[str]:
@@ -32,6 +36,8 @@ def suspicions(scenario: Scenario) -> Iterator[str]:
             f"limits.in_flight is {scenario.limits.in_flight}, and {peak_per_s:g} arrive in the busiest second: "
             "answers that take a second would keep arrivals from being sent"
         )
+    if scenario.climb is not None:
+        yield from _few_in_a_hold(scenario.climb)
 
 
 def lost_journeys(scenario: Scenario) -> Iterator[str]:
@@ -73,6 +79,17 @@ def has_arrivals(stage: Stage) -> bool:
     """Whether anybody comes."""
     planned = any(arrivals.peak_per_s > 0 for arrivals in stage.arrivals)
     return planned or any(recording.times_s for recording in stage.recorded)
+
+
+def _few_in_a_hold(climb: Climb) -> Iterator[str]:
+    """Steps of so few arrivals that chance decides whether they are kept up with."""
+    fewest = min((rate for rate in climb.rates if rate), default=0.0) * climb.hold_s
+    if 0 < fewest < LEAST_IN_A_HOLD and not climb.is_even:
+        yield (
+            f"a step of {climb.name} has about {fewest:.0f} arrivals in its hold: by chance their number is off by "
+            f"{1 / math.sqrt(fewest):.0%}, and the knee with it; let it hold longer (some hundred arrivals), or take "
+            "spacing: even"
+        )
 
 
 def _never_failing(gates: tuple[Gate, ...]) -> Iterator[str]:

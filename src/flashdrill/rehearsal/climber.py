@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from flashdrill.analysis.climbing import Next, following, state_of
+from flashdrill.analysis.climbing import Next, following, state_of, usually_out
 from flashdrill.analysis.validity import LATENESS_FLOOR_S, LATENESS_SHARE
 from flashdrill.model.calibration import CPU_LIMIT
 from flashdrill.model.capacity import Ended, Step, StepState
@@ -112,9 +112,27 @@ def seen(step: Ordered, seconds: Sequence[_Second], limit_s: float | None) -> St
     asked = sum(line["sent"] + line["not_sent"] for line in lines)
     answered = sum(line["ok"] + line["refused"] for line in lines)
     is_generator = asked < ASKED_SHARE * due or _is_generator(lines, limit_s)
-    share = min(1.0, max(0.0, 1 - (asked - answered) / due))
+    out = usually_out(
+        lines[-1]["in_flight"],
+        _open_at(hold.start_s, seconds),
+        asked / hold.duration_s,
+        _usual_s(seconds),
+    )
+    share = min(1.0, max(0.0, 1 - (asked - answered - out) / due))
     state = state_of(1.0, share, is_generator)
     return replace(_nothing(step), achieved_per_s=share * step.rate_per_s, state=state)
+
+
+def _open_at(time_s: float, seconds: Sequence[_Second]) -> int:
+    """How many operations were open then."""
+    before = [second.line["in_flight"] for second in seconds if second.end_s <= time_s + JITTER_S]
+    return before[-1] if before else 0
+
+
+def _usual_s(seconds: Sequence[_Second]) -> float:
+    """How long an answer takes while nothing piles up: the least of the medians so far."""
+    medians = [s.line["p50_ms"] for s in seconds if s.line["p50_ms"] is not None]
+    return min(medians, default=0.0) / 1e3
 
 
 def _nothing(step: Ordered) -> Step:

@@ -22,7 +22,7 @@ from flashdrill.analysis.gates import evaluate, unit_of
 from flashdrill.analysis.gauges import gauges
 from flashdrill.analysis.generator import with_generator_limit
 from flashdrill.analysis.impact import with_impact
-from flashdrill.analysis.knee import beside_the_knee, find_knee, past_the_knee
+from flashdrill.analysis.knee import beside_the_knee, find_knee, past_the_knee, remarks
 from flashdrill.analysis.operations import attempts_by_status, operation_stats
 from flashdrill.analysis.samples import Series
 from flashdrill.analysis.slowest import slowest
@@ -87,7 +87,17 @@ def judgement(prepared: Prepared, trace: Trace, ops: pa.Table, began: datetime) 
     problems = [*trace.problems, *_never_looked_at(prepared, ops), *_never_acknowledged(ops)]
     doubts = (problems, trace.was_interrupted, trace.stack_error)
     return RunResult(
-        verdict=judge(invariants, gates, validity, faults, *doubts, steady, aborted, not_checked),
+        verdict=judge(
+            invariants,
+            gates,
+            validity,
+            faults,
+            *doubts,
+            steady,
+            aborted,
+            not_checked,
+            remarks(knee),
+        ),
         scenario=_scenario(prepared),
         chaos={"plans": list(prepared.plan_names), "faults": len(prepared.plan.faults)},
         seed=scenario.seed,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flashdrill.model.result import Conclusion, InvariantStatus, OperationStats, RunResult
-from flashdrill.report.wording import count, seconds, share
+from flashdrill.report.wording import count, rate, seconds, share
 
 GOOD, BAD, UNSURE, PLAIN = "good", "bad", "unsure", "plain"
 
@@ -50,8 +50,8 @@ def _tiles(result: RunResult) -> Iterator[Tile]:
     if result.invariants:
         yield _invariants(result)
     if (knee := result.capacity.knee) is not None and knee.knee_per_s is not None:
-        bounds = f"between {count(knee.low_per_s)} and {count(knee.high_per_s)}"
-        yield Tile("knee", f"{count(knee.knee_per_s)}/s", bounds)
+        bounds = f"between {rate(knee.low_per_s)} and {rate(knee.high_per_s)}"
+        yield Tile("knee", f"{rate(knee.knee_per_s)}/s", bounds)
     whole = whole_run(result.operations)
     if whole is not None and whole.due:
         yield Tile("operations", count(whole.due), f"due in {seconds(result.duration_s)}")

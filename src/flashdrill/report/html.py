@@ -61,7 +61,7 @@ def _environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("seconds", "share", "count", "measured", "yes", "facts", "impact"):
+    for name in ("seconds", "share", "count", "rate", "measured", "yes", "facts", "impact"):
         environment.filters[name] = getattr(wording, name)
     for name in ("before", "during", "after", "tone", "aborted", "moment"):
         environment.filters[name] = getattr(steady_state, name)

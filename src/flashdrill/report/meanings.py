@@ -294,7 +294,8 @@ _JUDGED: Mapping[str, Meanings] = {
         "stage": "its stage",
         "rate_per_s": "arrivals a second that it was to offer",
         "offered_per_s": "arrivals a second that the schedule has in it",
-        "achieved_per_s": "the same, less the operations that were due in it and not answered in it, failures included",
+        "achieved_per_s": "the same, less the operations that were due in it and not answered in it, failures "
+        "included; what is out at the end of a step that kept up as it is at any moment is no loss",
         "state": "kept up (97 % or more was achieved), past the knee, or generator was the limit",
         "p99_s": "99th percentile of the response times of its operations, seconds; null when none was sent",
         "is_extra": "whether it is one of the bisection",

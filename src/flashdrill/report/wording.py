@@ -12,6 +12,9 @@ from flashdrill.model.trouble import FaultImpact
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Every control character but the tab and the line's end."""
 
+SMALL_PER_S = 100.0
+"""Below that a rate has a decimal."""
+
 
 def seconds(value: float | None) -> str:
     """A time for people: `1.42 s`, `83 ms`, `0.4 ms`; a dash when nothing was measured."""
@@ -49,6 +52,13 @@ def share(value: float | None) -> str:
 def count(value: float | None) -> str:
     """A count with thin groups."""
     return "–" if value is None else f"{value:,.0f}".replace(",", " ")
+
+
+def rate(per_s: float | None) -> str:
+    """A rate as a number: whole, unless it is small."""
+    if per_s is None or per_s >= SMALL_PER_S:
+        return count(per_s)
+    return f"{per_s:.1f}".removesuffix(".0")
 
 
 def measured(value: float | None, unit: str) -> str:
