@@ -12,8 +12,8 @@ from flashdrill.plan.customers import (
     build_customers,
     check_arrivals,
     check_attempts,
-    check_operations,
     check_feeds,
+    check_operations,
 )
 from flashdrill.plan.gates import GateText
 from flashdrill.plan.guards import MARKING, HostShape, build_hosts, build_marking
