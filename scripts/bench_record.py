@@ -22,14 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from flashdrill.load import child
 from flashdrill.load.record import to_parquet
 from flashdrill.load.spec import CrowdSpec, write_spec
+from flashdrill.model.scenario import Limits
 from scripts.bench_load import LEAD_S, TIMEOUT_S, crowd_environment, null_server, order_spec
 
 MB = 1 << 20
+IN_FLIGHT = 2000
+"""A fifth of a second's arrivals: the machine may be busy with something else for so long."""
 MOST_UNSENT = 0.001
 SETTLED_S = 5.0
 """From then on it has its connections and its greenlets."""
@@ -73,6 +77,7 @@ def main() -> int:
         folder = Path(place)
         url = f"http://127.0.0.1:{port}"
         spec = order_spec(folder, url, options.operations / options.rate, options.rate)
+        spec = msgspec.structs.replace(spec, limits=Limits(in_flight=IN_FLIGHT))
         course = asyncio.run(_run(spec, folder))
         began = time.monotonic()
         recorded = to_parquet(Path(spec.ops_path), folder / "ops.parquet")
