@@ -23,10 +23,24 @@ SOON_S = 30.0
 """A worker waits 5 s for a sign of its master, and its schedule would take two minutes."""
 
 
+RECRUIT = ("-m", "flashdrill.load.recruit")
+OTHER_VERSION = (
+    "-c",
+    """
+import sys, flashdrill
+flashdrill.__version__ = "9.9.9"
+from flashdrill.load.recruit import main
+sys.exit(main(sys.argv[1], int(sys.argv[2])))
+""",
+)
+
+
 @contextlib.contextmanager
-def workers(port: int, count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(
+    port: int, count: int, folder: Path, program: tuple[str, str] = RECRUIT
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Workers as they would be on other machines; none is left at the end."""
-    command = [sys.executable, "-P", "-m", "flashdrill.load.recruit", HOST, str(port)]
+    command = [sys.executable, "-P", *program, HOST, str(port)]
     folder.mkdir()
     environment = {**os.environ, "TMPDIR": str(folder)}
     processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
@@ -130,6 +144,40 @@ async def test_a_worker_that_was_told_to_stop_is_named_and_the_run_does_not_pass
     assert "the load was not sent to its end: worker" in " ".join(run.output.split())
     stopped = [one["interrupted"] for one in run.summary["load"]["generator"]["workers"]]
     assert sorted(stopped) == [False, True]
+
+
+async def test_a_run_does_not_begin_without_a_worker_that_was_ready_and_says_who_was_refused(
+    tmp_path: Path,
+) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    async with shop(tmp_path) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "2", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+            workers(port, 1, tmp_path / "older", OTHER_VERSION) as (other,),
+            workers(port, 1, tmp_path / "away") as (worker,),
+        ):
+            assert await asyncio.to_thread(other.wait, SOON_S) == 3
+            await asyncio.to_thread(_wait_until_ready, out)
+            worker.terminate()
+            assert await asyncio.to_thread(worker.wait, SOON_S) == 3
+            run = await asyncio.to_thread(finish, process, out)
+    assert run.exit_code == 3, run.output
+    words = " ".join(run.output.split())
+    assert "was refused: it is flashdrill 9.9.9, the master" in words
+    assert "gave up: it was stopped before the start" in words
+    assert run.folder is not None
+    assert not (run.folder / "start.json").exists()
+    assert not list(run.folder.glob("crowd*.json")), "nothing is left of the secret"
+    assert not list((tmp_path / "away").iterdir())
+
+
+def _wait_until_ready(out: Path) -> None:
+    def is_ready() -> bool:
+        return any("ready" in path.read_text() for path in out.glob("*/live*.jsonl"))
+
+    wait_until("a worker is ready", is_ready)
 
 
 def _wait_for_records(out: Path, count: int) -> None:

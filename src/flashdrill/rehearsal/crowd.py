@@ -63,19 +63,26 @@ class Crowd:
         self._orders = Path(specs[0].orders_path)
         self._processes = [_process(spec, folder) for spec in specs]
 
-    async def prepare(self) -> None:
+    async def prepare(self, told: Callable[[str], None]) -> None:
         """Start the processes and wait until all could begin; before that they are calibrated, when the scenario asks,
-        all at the same time."""
+        all at the same time. `told` hears of workers that are turned away."""
         for process in self._processes:
             write_spec(process.spec, process.spec_path)
         if self._hall is not None:
             await self._hall.open([process.spec_path for process in self._processes], self._start)
         async with asyncio.TaskGroup() as group:
-            found = [group.create_task(self._prepare(process)) for process in self._processes]
-        self.calibration = together([own for task in found if (own := task.result())])
+            attending = group.create_task(self._hall.attend(told)) if self._hall else None
+            preparing = [group.create_task(self._prepare(process)) for process in self._processes]
+            found = [await task for task in preparing]
+            if attending is not None:
+                attending.cancel()
+        self.calibration = together([own for own in found if own])
 
     def begin(self) -> int:
-        """Let them begin; returns when the run starts (CLOCK_MONOTONIC ns)."""
+        """Let them begin; returns when the run starts (CLOCK_MONOTONIC ns). Raises InconclusiveError when one that was
+        ready is lost: a smaller load is another one."""
+        if self._hall is not None:
+            self._hall.check()
         lead_s = LEAD_S if self._hall is None else AWAY_LEAD_S
         t0_ns = time.monotonic_ns() + int(lead_s * 1e9)
         child.start(self._start, t0_ns)

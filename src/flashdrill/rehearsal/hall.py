@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -33,6 +34,7 @@ class Hall:
         self._events = folder.master_events
         self._orders = folder.path / "master.json"
         self._log = folder.logs / "crowd.log"
+        self._ready: list[CrowdSpec] = []
 
     async def open(self, specs: Sequence[Path], start: Path) -> None:
         """Start the master."""
@@ -46,7 +48,7 @@ class Hall:
         """The first line of a worker. Raises InconclusiveError, which names it, when it does not come or cannot start,
         and StackError when the master cannot."""
         try:
-            return await child.wait_ready(
+            line = await child.wait_ready(
                 Path(spec.live_path),
                 lambda: self._is_there(spec.worker),
                 timeout_s=COME_TIMEOUT_S + spec.calibrate_s,
@@ -60,6 +62,28 @@ class Hall:
                 ) from None
             remedy = "; ".join([*hall.refused(self._events), _REMEDY.format(*self._bind)])
             raise self._named(spec, error, remedy=remedy) from None
+        self._ready.append(spec)
+        return line
+
+    async def attend(self, told: Callable[[str], None]) -> NoReturn:
+        """Tell of whoever is turned away while others are waited for; until it is cancelled. Raises InconclusiveError
+        as soon as a worker that was ready is lost."""
+        count = 0
+        while True:
+            refused = hall.refused(self._events)
+            for words in refused[count:]:
+                told(words)
+            count = len(refused)
+            self.check()
+            await asyncio.sleep(child.POLL_S)
+
+    def check(self) -> None:
+        """Raise InconclusiveError, which names it, when a worker that was ready is lost."""
+        lost = hall.lost(self._events)
+        for spec in self._ready:
+            if spec.worker in lost:
+                died = InconclusiveError(f"{self._who(spec)} died before the start")
+                raise self._named(spec, died)
 
     async def follow(self, spec: CrowdSpec) -> AsyncIterator[dict[str, Any]]:
         """The lines of a worker, until it is done. Raises InconclusiveError, which names it, when it is lost."""

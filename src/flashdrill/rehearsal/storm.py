@@ -54,7 +54,7 @@ async def storm(
     samplers = system.samplers
     try:
         try:
-            await crowd.prepare()
+            await crowd.prepare(watcher.phase)
         finally:
             crowd.forget_secret()
         trace.calibration = crowd.calibration
