@@ -45,6 +45,7 @@ def test_ctrl_c_at_a_terminal_heals_and_ends_with_130(tmp_path: Path) -> None:
         ended = finish(process, out)
     assert ended.exit_code == 130, ended.output
     assert ended.summary["verdict"] == "interrupted"
+    assert ended.summary["load"]["generator"]["due"] > 0, "what was sent by then is told"
     assert not alive(pids)
     for fault in ended.summary["faults"]:
         assert fault["healed"], fault

@@ -173,6 +173,26 @@ async def test_a_run_does_not_begin_without_a_worker_that_was_ready_and_says_who
     assert not list((tmp_path / "away").iterdir())
 
 
+async def test_what_workers_had_sent_by_ctrl_c_is_told(tmp_path: Path) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    text = SCENARIO.replace("duration: 2s", "duration: 60s")
+    async with shop(tmp_path, text) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "2", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 2, tmp_path / "away") as processes,
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            await asyncio.to_thread(_wait_for_records, out, 2)
+            process.send_signal(signal.SIGINT)
+            run = await asyncio.to_thread(finish, process, out)
+            codes = [await asyncio.to_thread(worker.wait, SOON_S) for worker in processes]
+    assert (run.exit_code, codes) == (130, [3, 3]), run.output
+    told = run.summary["load"]["generator"]["workers"]
+    assert all(worker["interrupted"] and worker["due"] > 0 for worker in told)
+    assert all(0 < worker["clock_error_ms"] < 100 for worker in told)
+
+
 def _wait_until_ready(out: Path) -> None:
     def is_ready() -> bool:
         return any("ready" in path.read_text() for path in out.glob("*/live*.jsonl"))

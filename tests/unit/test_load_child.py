@@ -77,6 +77,22 @@ async def test_following_ends_with_the_last_line(tmp_path: Path) -> None:
     assert heard == ["ready", "second", "done"]
 
 
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ('{"event": "ready"}\n{"event": "done", "due": 7}\n', 7),
+        ('{"event": "ready"}\n{"event": "second", "due": 7}\n', None),
+        ('{"event": "ready"}\n{"event": "done", "du', None),
+        ("", None),
+    ],
+)
+def test_the_totals_of_a_child_are_read_when_it_has_told_all(
+    tmp_path: Path, text: str, due: int | None
+) -> None:
+    (tmp_path / "live.jsonl").write_text(text)
+    assert child.last_words(tmp_path / "live.jsonl").get("due") == due
+
+
 async def test_a_death_in_mid_run_is_told_after_the_last_words(tmp_path: Path) -> None:
     live = tmp_path / "live.jsonl"
     live.write_text('{"event": "ready"}\n{"event": "second"}\n{"event": "sec')

@@ -125,6 +125,12 @@ async def follow(
         await asyncio.sleep(POLL_S)
 
 
+def last_words(live_path: Path) -> dict[str, Any]:
+    """The last line of a child that has told all; empty when it has not."""
+    lines = _Tail(live_path).lines()
+    return lines[-1] if lines and lines[-1].get("event") == "done" else {}
+
+
 _SEE_LOG = "see the crowd's log in the run's folder"
 
 

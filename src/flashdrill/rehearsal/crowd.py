@@ -13,7 +13,7 @@ import msgspec
 
 from flashdrill.load import child
 from flashdrill.load.orders import order
-from flashdrill.load.several import Several
+from flashdrill.load.several import Several, done
 from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.calibration import Calibration, together
 from flashdrill.model.hosts import Admission
@@ -101,6 +101,16 @@ class Crowd:
         async with asyncio.TaskGroup() as group:
             for process in self._processes:
                 group.create_task(self._follow(process, several, told))
+
+    def last_words(self) -> dict[str, Any]:
+        """The totals of a load that nobody has followed to its end; empty unless every process has told its own."""
+        told = {process.spec.worker: child.last_words(process.live) for process in self._processes}
+        parts = {worker: line for worker, line in told.items() if line}
+        if len(parts) < len(self._processes):
+            return {}
+        if self._hall is not None:
+            return self._hall.with_clocks(done(parts))
+        return done(parts) if len(parts) > 1 else parts[0]
 
     async def stop(self) -> None:
         """End the arrivals and let every process write what it has; nothing happens to those that are done already."""

@@ -106,7 +106,8 @@ class Hall:
         for worker in line["workers"]:
             number = worker["worker"]
             worker["name"] = names[number]
-            worker["clock_error_ms"] = round(clocks[number].error_ns / 1e6, 3)
+            if clock := clocks.get(number):  # a load that was stopped before it began has none
+                worker["clock_error_ms"] = round(clock.error_ns / 1e6, 3)
         return line
 
     async def close(self) -> None:

@@ -79,6 +79,8 @@ async def storm(
         trace.load_ended_ns = time.monotonic_ns()
         trace.samples = samplers.table
         await asyncio.shield(_leave(crowd, chaos))
+        if trace.t0_ns and not trace.crowd:
+            trace.crowd = crowd.last_words()
         trace.faults = chaos.records()
 
 
