@@ -170,7 +170,7 @@ def main() -> int:
             out.mkdir()
             ends[name] = asyncio.run(run(out, is_one_killed=is_one_killed))
     words = " ".join(ends["killed"].pop("output").split())
-    ends["killed"]["is_named"] = "died in mid-run" in words
+    ends["killed"]["is_named"] = "was not heard of any more" in words
     del ends["whole"]["output"]
     good = is_good(**ends)
     print(json.dumps({"good": good, **ends}))

@@ -34,6 +34,34 @@ SAME = Reading()
 """One clock."""
 
 
+class Readings:
+    """The last few readings of one clock.
+
+    Until the start the worst of them goes first, not the oldest: who imports a locustfile answers late, and how far
+    the clocks drift meanwhile is seen by later readings.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._readings = most, list[Reading]()
+
+    def take(self, new: Reading, *, has_begun: bool) -> None:
+        """One more."""
+        self._readings.append(new)
+        if len(self._readings) > self._most:
+            kept = self._readings
+            kept.remove(kept[0] if has_begun else max(kept, key=lambda read: read.error_ns))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many as are kept."""
+        return len(self._readings) == self._most
+
+    @property
+    def best(self) -> Reading:
+        """The one with the smallest error."""
+        return min(self._readings, key=lambda read: read.error_ns)
+
+
 def reading(*, asked_ns: int, told_ns: int, heard_ns: int) -> Reading:
     """What one question says. All are wall-clock times: `asked_ns` and `heard_ns` of ours, `told_ns` of the other."""
     return Reading(told_ns - (asked_ns + heard_ns) // 2, (heard_ns - asked_ns + 1) // 2)

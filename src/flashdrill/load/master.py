@@ -21,7 +21,8 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner
 
 import flashdrill
-from flashdrill.load.clocks import Reading, reading
+from flashdrill.load.child import READY_TIMEOUT_S
+from flashdrill.load.clocks import Reading, Readings, reading
 from flashdrill.load.hall import Orders
 from flashdrill.load.mirror import Inbox
 from flashdrill.load.spec import CrowdSpec, read_spec
@@ -50,21 +51,16 @@ class Guest:
             "ops": Inbox(Path(spec.ops_path)),
             "live": Inbox(Path(spec.live_path)),
         }
-        self.readings: list[Reading] = []
+        self.readings = Readings(RECENT)
         self.start: Reading | None = None
-        self.called_s = 0.0
+        self.called_s, self.heard_s = 0.0, time.monotonic()
         self.is_told = self.is_lost = self.is_ended = False
-
-    @property
-    def clock(self) -> Reading:
-        """The best of the last readings."""
-        return min(self.readings[-RECENT:], key=lambda read: read.error_ns)
 
     @property
     def error_ns(self) -> int:
         """How well its times are known: the error at the start, and how far its clock has certainly drifted since."""
         assert self.start is not None
-        now = self.clock
+        now = self.readings.best
         drift_ns = max(0, abs(now.ahead_ns - self.start.ahead_ns) - now.error_ns)
         return self.start.error_ns + drift_ns
 
@@ -115,22 +111,30 @@ class Master:
     def _look_after(self, guest: Guest) -> None:
         if guest.is_ended or guest.is_lost:
             return
-        clients = self._runner.clients
-        if guest.identity not in clients or clients[guest.identity].state == STATE_MISSING:
+        now_s = time.monotonic()
+        if self._is_missed(guest, now_s):
             self._lose(guest, "")
             return
-        now_s = time.monotonic()
-        if now_s - guest.called_s > (CALL_S if len(guest.readings) >= RECENT else TICK_S):
+        if now_s - guest.called_s > (CALL_S if guest.readings.is_full else TICK_S):
             guest.called_s = now_s
             self._send(guest, CALL, asked_ns=time.monotonic_ns())
-        if not guest.is_told and len(guest.readings) >= RECENT:
+        if not guest.is_told and guest.readings.is_full:
             guest.is_told = True
             self._send(guest, SHARE, spec=self._shares[guest.worker])
+
+    def _is_missed(self, guest: Guest, now_s: float) -> bool:
+        """Whether Locust misses a worker, and for too long: until the start an import may keep it from answering for as
+        long as a load process may take to be ready."""
+        client = self._runner.clients.get(guest.identity)
+        if client is None or client.state != STATE_MISSING:
+            guest.heard_s = now_s
+            return client is None
+        return self._has_begun or now_s - guest.heard_s > READY_TIMEOUT_S
 
     def _begin(self, t0_ns: int) -> None:
         self._has_begun = True
         for guest in self._guests.values():
-            guest.start = guest.clock
+            guest.start = guest.readings.best
             self._send(guest, BEGIN, t0_ns=t0_ns + guest.start.ahead_ns)
             self._tell_clock(guest)
 
@@ -152,8 +156,8 @@ class Master:
     def _here(self, msg: Any, **_: object) -> None:
         if guest := self._guests.get(msg.node_id):
             told = {name: int(msg.data[name]) for name in ("asked_ns", "told_ns")}
-            guest.readings.append(reading(**told, heard_ns=time.monotonic_ns()))
-            del guest.readings[:-RECENT]
+            told_here = reading(**told, heard_ns=time.monotonic_ns())
+            guest.readings.take(told_here, has_begun=self._has_begun)
 
     def _chunk(self, msg: Any, **_: object) -> None:
         if guest := self._guests.get(msg.node_id):

@@ -82,8 +82,7 @@ class Hall:
         lost = hall.lost(self._events)
         for spec in self._ready:
             if spec.worker in lost:
-                died = InconclusiveError(f"{self._who(spec)} died before the start")
-                raise self._named(spec, died)
+                raise InconclusiveError(self._lost(spec, lost[spec.worker]))
 
     async def follow(self, spec: CrowdSpec) -> AsyncIterator[dict[str, Any]]:
         """The lines of a worker, until it is done. Raises InconclusiveError, which names it, when it is lost."""
@@ -129,6 +128,9 @@ class Hall:
     def _named(
         self, spec: CrowdSpec, error: FlashdrillError, remedy: str = ""
     ) -> InconclusiveError:
-        why = hall.lost(self._events).get(spec.worker)
-        words = f"{self._who(spec)} gave up: {why}" if why else error.message
+        lost = hall.lost(self._events)
+        words = self._lost(spec, lost[spec.worker]) if spec.worker in lost else error.message
         return InconclusiveError(words, remedy=remedy)
+
+    def _lost(self, spec: CrowdSpec, why: str) -> str:
+        return f"{self._who(spec)} " + (f"gave up: {why}" if why else "was not heard of any more")
