@@ -94,6 +94,13 @@ class Master:
                 self._begin(json.loads(Path(self._orders.start_path).read_text())["t0_mono_ns"])
         self._runner.quit()
 
+    def close(self) -> None:
+        """Nothing more is heard or told."""
+        for guest in self._guests.values():
+            for inbox in guest.inboxes.values():
+                inbox.close()
+        self._events.close()
+
     def stop(self) -> None:
         """No more arrivals, and a bounded wait for the rest of the records."""
         if self._stopped_s is None:
@@ -212,6 +219,7 @@ def main(path: Path) -> int:
     gevent.signal_handler(signal.SIGTERM, master.stop)
     gevent.signal_handler(signal.SIGINT, master.stop)
     master.stay()
+    master.close()
     return 0
 
 

@@ -89,7 +89,7 @@ class Recruit:
     def serve(self) -> int:
         """From the first word to the last; the exit code."""
         name = socket.gethostname()
-        self._runner.send_message(HELLO, {"name": name, "version": flashdrill.__version__})
+        self._say(HELLO, {"name": name, "version": flashdrill.__version__})
         try:
             share = self._share.get(timeout=BEGIN_TIMEOUT_S)
         except gevent.Timeout:
