@@ -15,7 +15,7 @@ from flashdrill.load.schedule import arrivals
 from flashdrill.model.history import read_ops
 from flashdrill.plan.scenario import load_scenario
 from flashdrill.stack.ports import choose_ports
-from tests.rehearsal.running import ROOT, Run, finish, started, wait_until
+from tests.rehearsal.running import ROOT, Run, find, finish, started, wait_until
 from tests.rehearsal.test_workers import SCENARIO, shop
 
 HOST = "127.0.0.2"
@@ -132,6 +132,27 @@ async def test_a_load_whose_master_is_gone_ends_soon_and_leaves_nothing(tmp_path
             code = await asyncio.to_thread(worker.wait, SOON_S)
     assert code == 3
     assert not list(away.iterdir())
+
+
+async def test_a_master_that_is_killed_is_named_and_no_worker_is_blamed(tmp_path: Path) -> None:
+    port = choose_ports(["master"], fixed={})["master"]
+    text = SCENARIO.replace("duration: 2s", "duration: 120s")
+    async with shop(tmp_path, text) as (scenario, url):
+        out = tmp_path / "runs"
+        options = ("--expect-workers", "1", "--bind", f"{HOST}:{port}", "--target", url)
+        with (
+            workers(port, 1, tmp_path / "away") as (worker,),
+            started(out, *options, "--no-chaos", scenario=scenario) as process,
+        ):
+            await asyncio.to_thread(_wait_for_records, out, 1)
+            master = find(process, ("flashdrill.load.master",))
+            assert master is not None
+            master.kill()
+            run = await asyncio.to_thread(finish, process, out)
+            code = await asyncio.to_thread(worker.wait, SOON_S)
+    assert (run.exit_code, code) == (3, 3), run.output
+    assert "the Locust master died in mid-run" in run.summary["reasons"]
+    assert not any("worker 1 of 1" in reason for reason in run.summary["reasons"])
 
 
 async def test_a_worker_that_was_told_to_stop_is_named_and_the_run_does_not_pass(
