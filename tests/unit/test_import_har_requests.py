@@ -190,3 +190,16 @@ def test_an_access_log_knows_methods_and_paths_and_no_bodies(tmp_path: Path) -> 
     assert (requests["post_orders"].method, requests["post_orders"].body_kind) == ("POST", "")
     assert "its body was not recorded" in text
     assert "planted" not in text
+
+
+def test_who_a_person_is_is_not_in_the_labels_of_a_log_either(tmp_path: Path) -> None:
+    line = '10.0.0.1 - - [27/Nov/2026:12:00:0{} +0000] "GET /{} HTTP/1.1" 200 5\n'
+    paths = ["users/jane.roe@mail.example", "users/joe%40mail.example", "reset/QxZvbTk-mPwRtY"]
+    path = tmp_path / "access.log"
+    path.write_text("".join(line.format(n, each) for n, each in enumerate(paths)))
+    templates, text = imported(path, "access-log", "--depth", "2")
+    model = read_traffic(tmp_path / "traffic.yaml")
+    assert model.mix == {"GET /users/*": 2, "GET /reset/*": 1}
+    assert set(templates.requests) == {"get_users_id", "get_reset_id"}
+    written = text + (tmp_path / "traffic.yaml").read_text()
+    assert not [word for word in ("jane", "joe", "QxZvb") if word in written]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +26,8 @@ from flashdrill.load.importing.log_line import (
     entry_of,
     form_of,
 )
-from flashdrill.load.importing.route import label_of
+from flashdrill.load.importing.redaction import Redaction
+from flashdrill.load.importing.route import label_at, route_of
 from flashdrill.load.importing.source import UTF_8, UTF_16, encoding_of, opened, text_lines
 from flashdrill.model.traffic import TrafficModel
 
@@ -106,7 +108,7 @@ def read_access_log(path: Path, form: LogForm) -> Found:
                 is_known = True
             if entry.took_s and not form.log_format and TOOK not in found.notes:
                 found.notes.append(TOOK)
-            label = label_of(entry.method, entry.target, form.depth)
+            label = _label(entry.method, route_of(entry.target, form.depth))
             if label not in is_excluded:
                 is_excluded[label] = any(fnmatchcase(label, each) for each in form.exclude)
             if is_excluded[label]:
@@ -117,6 +119,12 @@ def read_access_log(path: Path, form: LogForm) -> Found:
         if not any(fnmatchcase(label, each) for label in is_excluded):
             found.notes.append(f"no label fits --exclude {each!r}")
     return found
+
+
+@lru_cache(maxsize=4096)
+def _label(method: str, route: str) -> str:
+    """The label of a route, in which parts that may be a secret, or say who a person is, are `*` too."""
+    return label_at(method, Redaction().path(route)[1])
 
 
 def _dated(entry: Entry) -> Entry:
