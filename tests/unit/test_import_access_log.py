@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flashdrill.errors import ConfigError
-from flashdrill.load.importing.access_log import TOOK, import_access_log
+from flashdrill.load.importing.access_log import import_access_log
 from flashdrill.model.traffic import Offsets
 from flashdrill.plan.traffic import read_traffic, write_traffic
 
@@ -184,6 +184,26 @@ def test_a_byte_order_mark_takes_no_request_away(tmp_path: Path, encoding: str) 
     assert (model.rows, model.reading.damaged) == (3, {})
 
 
-def test_what_was_taken_for_a_duration_is_said(tmp_path: Path) -> None:
-    assert TOOK in import_access_log(log(tmp_path, line(1, rest=COMBINED + " 0.250"))).reading.notes
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (line(1, rest=COMBINED + " 5.000 0.010"), "5.000 at its end"),
+        (line(1, rest=COMBINED + ' rt=0.500 urt="0.400"'), "rt=0.500"),
+        ('{"time_local": "17/May/2015:10:05:08 +0000", "uri": "/", "request_time": 2}', "request_time"),
+        ('{"ts": 1431857103.5, "request": {"method": "GET", "uri": "/"}, "duration": 0.25}', "duration"),
+        (
+            "h2 2015-05-17T10:05:03.1Z app/lb/1 5.6.7.8:2817 10.0.0.1:80 0.0 0.1 0.0 200 200 34 366 "
+            '"GET https://shop:443/ HTTP/2.0" "curl" - -',
+            "its processing times",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_taken_for_a_duration_is_said(tmp_path: Path, text: str, field: str) -> None:
+    notes = import_access_log(log(tmp_path, line(0, rest=COMBINED), text, text)).reading.notes
+    assert len(notes) == 1
+    assert f"line 2 says how long its request took ({field})" in notes[0]
+    assert "--format" in notes[0]
+
+
+def test_no_duration_needs_no_note(tmp_path: Path) -> None:
     assert not import_access_log(log(tmp_path, line(1, rest=COMBINED))).reading.notes

@@ -30,6 +30,8 @@ LINES: list[tuple[str, Entry]] = [
     (f"{COMBINED} 0.250", Entry("GET", "/a?x=1", T0, took_s=0.25, visitor="1.2.3.4 Agent/1.0")),
     (f"{COMBINED} 5.000 0.010", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
     (f"{COMBINED} 5.000 -", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
+    (f"{COMBINED} 5.000 4.900 .", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
+    (f"{COMBINED} 5.000 0.001, - : 4.900 p", Entry("GET", "/a?x=1", T0, took_s=5.0, visitor="1.2.3.4 Agent/1.0")),
     (f'{COMBINED} rt=0.500 urt="0.400"', Entry("GET", "/a?x=1", T0, took_s=0.5, visitor="1.2.3.4 Agent/1.0")),
     (f'{COMBINED} "3.42"', Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),  # nginx's $gzip_ratio
     (f"{COMBINED} 3.42", Entry("GET", "/a?x=1", T0, visitor="1.2.3.4 Agent/1.0")),

@@ -23,6 +23,7 @@ from flashdrill.load.importing.log_line import (
     LONGEST_LINE,
     Entry,
     UselessLineError,
+    duration_in,
     entry_of,
     form_of,
 )
@@ -36,10 +37,6 @@ MOST_LABELS = 500
 TOLERANCE = 0.05
 """Every log has lines that are no requests: what scanners send, what a crash leaves. With more it is no access log."""
 _BESIDE = re.compile(r"[?#].*|;[^/]*", re.DOTALL)
-TOOK = (
-    "lines say how long their requests took, and arrivals are so much earlier; if they say something else there, give "
-    "--format"
-)
 EXCLUDED = "requests that were excluded"
 
 
@@ -91,7 +88,7 @@ def read_access_log(path: Path, form: LogForm) -> Found:
     found = Found(path)
     read = reader_of(form.log_format) if form.log_format else entry_of
     is_excluded: dict[str, bool] = {}
-    is_known = False
+    is_known = is_told = False
     with opened(path) as file:
         for number, line in enumerate(_lines(file), start=1):
             found.count(number)
@@ -106,8 +103,9 @@ def read_access_log(path: Path, form: LogForm) -> Found:
             if not is_known:
                 found.read_as("a format of its own" if form.log_format else form_of(line))
                 is_known = True
-            if entry.took_s and not form.log_format and TOOK not in found.notes:
-                found.notes.append(TOOK)
+            if entry.took_s and not form.log_format and not is_told:
+                found.notes.append(_told(line, number))
+                is_told = True
             label = _label(entry.method, route_of(entry.target, form.depth))
             if label not in is_excluded:
                 is_excluded[label] = any(fnmatchcase(label, each) for each in form.exclude)
@@ -125,6 +123,14 @@ def read_access_log(path: Path, form: LogForm) -> Found:
 def _label(method: str, route: str) -> str:
     """The label of a route, in which parts that may be a secret, or say who a person is, are `*` too."""
     return label_at(method, Redaction().path(route)[1])
+
+
+def _told(line: bytes, number: int) -> str:
+    """What was taken for a duration, in a sentence."""
+    return (
+        f"line {number} says how long its request took ({duration_in(line)}): the arrival is so much earlier, and "
+        "those of all such lines; if that is something else, --format says what is where"
+    )
 
 
 def _dated(entry: Entry) -> Entry:

@@ -33,8 +33,10 @@ _CREATED = re.compile(rb" (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) ")
 """Behind the request, the only time of a load balancer's line: of when the request came."""
 _REQUEST = re.compile(rb"(?P<method>[A-Z]{1,20}) (?P<target>\S+)(?: HTTP/\d(?:\.\d)?)?")
 _NAMED_TIME = re.compile(rb" (?:rt|request_time)=\"?(\d{1,6}\.\d{3})(?=[\" ]|$)")
-_REQUEST_TIME = re.compile(rb"(?:^| )(\d{1,6}\.\d{3})(?: (?:\d{1,6}\.\d{3}|-|\.))?$")
-"""At the end of the line, without quotes: nginx's request time, and perhaps the upstream's, in milliseconds."""
+_REQUEST_TIME = re.compile(
+    rb"(?:^| )(\d{1,6}\.\d{3})(?:(?:,? | : )(?:\d{1,6}\.\d{3}|-)){0,8}(?: [.p])?$"
+)
+"""At the end of the line, without quotes: nginx's request time, and perhaps those of its upstreams, and `$pipe`."""
 _ADDRESS = re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*")
 _AGENT = re.compile(rb"[^\"]*\"(?:[^\"\\]|\\.)*+\"[^\"]*\"((?:[^\"\\]|\\.)*+)\"")
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
@@ -78,8 +80,7 @@ def entry_of(line: bytes) -> Entry:
     found = _LINE.match(line)
     if found is not None:
         method, target = asked_for(found["request"])
-        rest = found["rest"].strip()
-        took = _NAMED_TIME.search(found["rest"]) or _REQUEST_TIME.search(rest)
+        took = _took(found["rest"])
         return Entry(
             method,
             target,
@@ -106,6 +107,18 @@ def form_of(line: bytes) -> str:
     if found is None:
         return "load balancer"
     return "combined" if _AGENT.match(found["rest"]) else "common"
+
+
+def duration_in(line: bytes) -> str:
+    """What says in a line that `entry_of` reads how long its request took."""
+    found = _LINE.match(line)
+    took = _took(found["rest"]) if found else None
+    if took is not None:
+        is_named = took.re is _NAMED_TIME
+        return took[0].strip().decode() if is_named else f"{took[1].decode()} at its end"
+    if not line.lstrip().startswith(b"{"):
+        return "its processing times"
+    return "request_time" if duration_s(json.loads(line).get("request_time")) else "duration"
 
 
 def asked_for(request: bytes) -> tuple[str, str]:
@@ -181,6 +194,11 @@ def duration_s(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         return 0.0
     return found if 0 <= found <= LONGEST_S else 0.0
+
+
+def _took(rest: bytes) -> re.Match[bytes] | None:
+    """How long the request took, behind the request."""
+    return _NAMED_TIME.search(rest) or _REQUEST_TIME.search(rest.strip())
 
 
 def _visitor(before: bytes, rest: bytes) -> str:
