@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashdrill.errors import ConfigError
+from flashdrill.load.importing import csv_table
 from flashdrill.load.importing.csv_table import CsvForm, import_csv, read_csv
 
 T0 = 1_700_000_000_000
@@ -106,6 +107,23 @@ def test_a_row_may_stand_for_many(tmp_path: Path) -> None:
     assert model.skipped == {"rows that count nothing": 1}
     with pytest.raises(ConfigError, match="belong together"):
         import_csv(path, form=CsvForm(count="hits"))
+    with pytest.raises(ConfigError, match="leave --session out"):
+        import_csv(path, form=CsvForm(count="hits", period_s=60, session="time"))
+
+
+def test_counts_have_a_most_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "MOST_COUNTED", 5)
+    path = table(tmp_path, f"at,n\n{T0},3\n{T0},2\n{T0},1\n")
+    with pytest.raises(ConfigError, match=":4: over 5 arrivals up to here"):
+        import_csv(path, form=CsvForm(count="n", period_s=1))
+
+
+def test_a_first_line_that_says_the_separator_is_no_row(tmp_path: Path) -> None:
+    text = f"sep=;\nat;a,b,c\n{T0};x\n"
+    model = import_csv(table(tmp_path, text), form=CsvForm(labels=("a,b,c",)))
+    assert (model.mix, model.skipped) == ({"x": 1}, {"lines that say the separator": 1})
+    with pytest.raises(ConfigError, match=r":3: .* names no time zone"):
+        import_csv(table(tmp_path, "sep=;\nat;b\n2026-11-11 10:00:00;x\n"))
 
 
 @pytest.mark.parametrize(

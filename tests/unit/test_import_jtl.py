@@ -79,7 +79,7 @@ BAD = [
     (HEADER + f"{T0},1,a,OK\nx,1,a,OK\n" + ROWS + "y,1,a,OK\n", 3, "(2 of 9 lines cannot be used; line 9: a time"),
     ('<?xml version="1.0"?>\n<testResults/>', None, "the file is empty"),
     (HEADER.encode() + f"{T0},1,支付,OK\n".encode("gb18030"), 2, "such as --encoding gb18030"),
-    (HEADER + "2018-07-23 20:09:18.104,1,a,OK\n", None, "names no time zone\n  remedy: say where JMeter ran"),
+    (HEADER + "2018-07-23 20:09:18.104,1,a,OK\n", 2, "names no time zone\n  remedy: say where JMeter ran"),
     (HEADER + f"{T0},1,a,Number of samples in transaction : 2\n", 2, "--transactions only"),
 ]  # fmt: skip
 

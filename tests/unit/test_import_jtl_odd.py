@@ -10,7 +10,7 @@ import pytest
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing import jtl_xml
 from flashdrill.load.importing.jtl import JtlForm, model_of_jtl, read_jtl
-from flashdrill.load.importing.transactions import Transactions
+from flashdrill.load.importing.transactions import UNKNOWN_XML, Transactions
 from flashdrill.model.traffic import TrafficModel
 
 T0 = 1_532_376_558_104
@@ -186,6 +186,36 @@ def test_transactions_in_xml_beside_and_around_their_samples(
 ) -> None:
     for wanted, expected in zip(Transactions, rows, strict=True):
         assert imported(tmp_path, xml(content), JtlForm(transactions=wanted)).rows == expected
+
+
+@pytest.mark.parametrize(
+    ("outer", "form", "is_told"),
+    [
+        ('sample ts="{}" lb="T"', JtlForm(), True),
+        ('sample ts="{}" lb="T" rm=""', JtlForm(), False),
+        ('sample ts="{}" lb="T"', JtlForm(takes_sub_results=True), False),
+        ('sample ts="{}" lb="T"', JtlForm(transactions=Transactions.BOTH), False),
+        ('httpSample ts="{}" lb="a"', JtlForm(), False),  # a redirect
+    ],
+)
+def test_samples_that_may_be_transactions_are_told_of(
+    tmp_path: Path, outer: str, form: JtlForm, is_told: bool
+) -> None:
+    name = outer.partition(" ")[0]
+    content = f"<{outer.format(T0)}>{SAMPLE}</{name}>\n" * 2
+    reading = imported(tmp_path, xml(content), form).reading
+    assert reading is not None
+    assert list(reading.notes) == [UNKNOWN_XML] * is_told
+
+
+def test_a_first_line_that_says_the_separator_is_no_row(tmp_path: Path) -> None:
+    header = HEADER.replace(",", ";")
+    model = imported(tmp_path, f"sep=;\r\n{header}{T0};1;a,b,c,d,e;OK\n")
+    assert model.mix == {"a,b,c,d,e": 1}
+    assert model.skipped == {"lines that say the separator": 1}
+    said = refused(tmp_path, f"\ufeffsep=;\n{header}x;1;a;OK\n")
+    assert ":3: a timeStamp that is none" in said
+    assert refused(tmp_path, "sep=;\n").endswith("no arrivals: 1 lines that say the separator")
 
 
 def test_an_element_that_is_no_sample_is_not_passed_over(tmp_path: Path) -> None:

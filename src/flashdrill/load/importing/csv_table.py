@@ -21,7 +21,7 @@ from typing import BinaryIO
 from flashdrill.errors import ConfigError
 from flashdrill.load.importing.clock import Clock, NoTimeError, NoZoneError, form_of, is_time
 from flashdrill.load.importing.found import EMPTY, Found
-from flashdrill.load.importing.rows import NOT_DECODED, SEPARATORS, Rows
+from flashdrill.load.importing.rows import NOT_DECODED, SAID, SEPARATORS, Rows, said_separator
 from flashdrill.load.importing.source import encoding_of, opened, text_lines
 from flashdrill.load.importing.time_column import time_column
 from flashdrill.model.traffic import TrafficModel
@@ -74,6 +74,11 @@ def read_csv(path: Path, form: CsvForm) -> Found:
         raise ConfigError(
             "--count and --period belong together", remedy="such as --count hits --period 1m"
         )
+    if form.count and form.session:
+        raise ConfigError(
+            "--session tells of one request, and a row with a --count stands for many",
+            remedy="leave --session out",
+        )
     with opened(path) as file:
         return _Table(path, form).read(file)
 
@@ -99,9 +104,13 @@ class _Table:
         encoding = encoding_of(file, self._form.encoding)
         with text_lines(file, encoding) as text:
             start = list(islice(text, SEEN_ROWS * 5))
-            separator = self._form.separator or _separator(start)
+            said = said_separator(start[0]) if start else ""
+            start = start[1:] if said else start
+            separator = self._form.separator or said or _separator(start)
             self._found.read_as(f"CSV with {NAMES.get(separator, separator)}", encoding)
             rows = Rows(chain(start, text), self._found, separator)
+            if said:
+                rows.pass_over(SAID)
             self._begin(rows)
         self._found.notes.extend(self._oddities())
         return self._found

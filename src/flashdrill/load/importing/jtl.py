@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from flashdrill.errors import ConfigError
 from flashdrill.load.importing.clock import Clock, NoTimeError, NoZoneError, form_of
 from flashdrill.load.importing.found import EMPTY, Found
 from flashdrill.load.importing.jtl_xml import is_xml, read_xml
-from flashdrill.load.importing.rows import NOT_DECODED, SEPARATORS, Rows
+from flashdrill.load.importing.rows import NOT_DECODED, SAID, SEPARATORS, Rows, said_separator
 from flashdrill.load.importing.source import encoding_of, opened, text_lines
 from flashdrill.load.importing.transactions import SEVERAL, SUMS, UNKNOWN, Transactions
 from flashdrill.model.traffic import TrafficModel
@@ -113,11 +114,15 @@ class _Csv:
         """What is in it. Raises ConfigError."""
         encoding = encoding_of(file, self._form.encoding)
         with text_lines(file, encoding) as text:
-            first, lines = _first(text)
-            separator = self._form.separator or _separator(first)
+            start = list(islice(text, 1))
+            said = said_separator(start[0]) if start else ""
+            first, lines = _first(text if said else _chained(start, text))
+            separator = self._form.separator or said or _separator(first)
             self._found.read_as(f"CSV with {NAMES.get(separator, separator)}", encoding)
             rows = Rows(lines, self._found, separator)
             rows.is_plausible = self._is_plausible
+            if said:
+                rows.pass_over(SAID)
             for row in rows:
                 self._take(row, rows)
         if not rows.has_end:
@@ -136,7 +141,7 @@ class _Csv:
             self._take_odd(row, rows)
             return
         try:
-            at_ms = self._ms(row[columns.time])
+            at_ms = self._ms(row[columns.time], rows.line)
         except NoTimeError as error:
             if not self._is_heading(row, rows):
                 rows.damage(f"a {TIME} that is none: {error}", is_whole=True)
@@ -224,7 +229,7 @@ class _Csv:
             f"-Jjmeter.save.saveservice.print_field_names=true and without switching {name} off",
         )
 
-    def _ms(self, text: str) -> int:
+    def _ms(self, text: str, line: int) -> int:
         """Raises NoTimeError, and ConfigError for a time that no row of this file can tell."""
         clock = self._clock or self._clock_of(text)
         try:
@@ -233,6 +238,7 @@ class _Csv:
             raise ConfigError(
                 str(error),
                 path=self._path,
+                line=line,
                 remedy="say where JMeter ran, such as --time-zone Europe/Berlin",
             ) from error
         self._clock = clock

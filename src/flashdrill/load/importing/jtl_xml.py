@@ -18,9 +18,16 @@ from flashdrill.errors import ConfigError
 from flashdrill.load.importing.clock import Clock, NoTimeError
 from flashdrill.load.importing.found import Found
 from flashdrill.load.importing.source import encoding_of
-from flashdrill.load.importing.transactions import SEVERAL, SUMS, Transactions, is_sum
+from flashdrill.load.importing.transactions import (
+    SEVERAL,
+    SUMS,
+    UNKNOWN_XML,
+    Transactions,
+    is_sum,
+)
 
-SAMPLES = frozenset({"sample", "httpSample"})
+SAMPLE = "sample"
+SAMPLES = frozenset({SAMPLE, "httpSample"})
 ROOT = "testResults"
 CHUNK = 1 << 16
 LONGEST_TAG = 1 << 23
@@ -164,6 +171,8 @@ class _Samples:
         if name not in SAMPLES:
             return
         sample = self._open.pop()
+        if name == SAMPLE and sample.holds_others:
+            self._tell_unknown(sample)
         self._opaque -= not sample.is_seen_through
         self._samples += 1
         self._found.count(self._samples)
@@ -172,6 +181,12 @@ class _Samples:
             self._found.skip(reason, sample.line)
         else:
             self._take(sample.attributes, sample.line)
+
+    def _tell_unknown(self, sample: _Sample) -> None:
+        """A note, once, when a sample may be a transaction and is taken in the place of those in it."""
+        is_taken = self._transactions is Transactions.SKIP and not self._takes_sub_results
+        if is_taken and "rm" not in sample.attributes and UNKNOWN_XML not in self._found.notes:
+            self._found.notes.append(UNKNOWN_XML)
 
     def _left_out(self, sample: _Sample) -> str:
         """Why a sample is no arrival; nothing when it is one."""

@@ -8,6 +8,7 @@ row by itself. Then the line on which the row began is damaged, and reading goes
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -17,7 +18,15 @@ from flashdrill.load.importing.source import CUT, is_decoded
 SEPARATORS = ",;\t|"
 MOST_LINES = 1000
 LONGEST_ROW = 1 << 20
+SAID = "lines that say the separator"
+_SAID = re.compile(rf"sep=([{SEPARATORS}])[\r\n]*", re.IGNORECASE)
 NOT_DECODED = "bytes that are not of its encoding"
+
+
+def said_separator(line: str) -> str:
+    """What a first line such as `sep=;` says, which Excel reads and writes; nothing when it is another one."""
+    found = _SAID.fullmatch(line)
+    return found[1] if found else ""
 
 
 class UnclosedQuoteError(Exception):
@@ -66,6 +75,12 @@ class Rows:
                 self.damage("a quote that is never closed")
             except csv.Error as error:
                 self.damage(self._said(error))
+
+    def pass_over(self, reason: str) -> None:
+        """The next line, which was taken from the lines already, is no row."""
+        self._found.count(self.line)
+        self._found.skip(reason)
+        self.line += 1
 
     def damage(self, problem: str, *, is_whole: bool = False) -> None:
         """The last row cannot be used: its first line is damaged, and the others are read again as rows.

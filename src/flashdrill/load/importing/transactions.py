@@ -11,6 +11,10 @@ SUMS = "transactions (sums of their samples)"
 SEVERAL = "what stands for several samples"
 SUMMED_UP = "samples of transactions"
 UNKNOWN = "there is no column responseMessage: transactions, if there are any, are arrivals beside their samples"
+UNKNOWN_XML = (
+    "there are samples without rm that hold others: transactions, if they are any, are arrivals in the place of their "
+    "samples"
+)
 
 
 class Transactions(StrEnum):
