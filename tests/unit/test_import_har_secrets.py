@@ -403,6 +403,35 @@ def test_ordinary_values_are_no_secrets(value: str) -> None:
     assert not holds_secret(value)
 
 
+RANDOM_TEXTS = [
+    ("0123456789abcdef", 20, 0.02),
+    ("0123456789ABCDEF", 28, 0.02),
+    ("abcdefghijklmnopqrstuvwxyz0123456789", 20, 0.06),
+    ("abcdefghijklmnopqrstuvwxyz0123456789", 31, 0.06),
+    ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 20, 0.2),
+    ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 32, 0.01),
+]
+
+
+@pytest.mark.parametrize(("alphabet", "length", "missed"), RANDOM_TEXTS)
+def test_few_random_texts_are_missed(alphabet: str, length: int, missed: float) -> None:
+    random = Random(7)
+    texts = ["".join(random.choices(alphabet, k=length)) for _ in range(2000)]
+    assert sum(not looks_secret(text) for text in texts) <= missed * len(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("507f1f77bcf86cd799439011", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "cjld2cjxh0000qzrmn831i7rn"),
+        *("summer2026sale17items", "IPHONE15PROMAX256GBBLACK", "20261127T120000123456Z"),
+    ],
+)
+def test_ids_that_tell_their_time_and_words_with_numbers_are_no_secrets(text: str) -> None:
+    assert not looks_secret(text)
+    assert not holds_secret(f"/items/{text}?page=2")
+
+
 def test_ordinary_requests_keep_their_fields_beside_a_dropped_one(tmp_path: Path) -> None:
     body = {
         "sku": "lamp",

@@ -1,11 +1,12 @@
 """Values that look like secrets, or like who a person is, whatever they are called.
 
     tokens      eyJ... (JWT), Bearer ..., the keys of AWS, GitHub, Slack, Stripe and Google, private keys
-    random      32 or more hexadecimal or mixed characters in a row, 20 or more that no word explains
+    random      32 or more hexadecimal or mixed characters in a row, 20 or more that no word explains, 20 or more of one
+                case among which digits are strewn
     cards       13 to 19 digits whose check digit (ISO/IEC 7812-1, Luhn) is right
     people      e-mail addresses, phone numbers
 
-A UUID is an id, and no secret by its look alone.
+An id that is known by its form (UUID, ULID, MongoDB's ObjectId, cuid) is no secret by its look alone.
 """
 
 from __future__ import annotations
@@ -29,13 +30,20 @@ _PHONE = re.compile(
     r"|(?<![\w.-])0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,4}(?![\w-])"
 )
 _DIGITS = re.compile(r"(?<!\d)[2-6](?:[ -]?\d){12,18}(?![ -]?\d)")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ID = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?<![A-Za-z0-9])(?:0[01][0-9A-HJKMNP-TV-Z]{24}|[4-7][0-9a-f]{23}|c[jklm][0-9a-z]{23})(?![A-Za-z0-9])"
+)
+"""UUID; ULID, ObjectId and cuid, which begin with a time of these decades."""
 _RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
-_SOLID = re.compile(r"[A-Za-z0-9]{32,}")
+_SOLID = re.compile(r"[A-Za-z0-9]{20,}")
+_LONG = 32
 _WORDLIKE = re.compile(r"[a-z]{4,}")
 _CHANGES = 0.25
 _MOST_WORDS = 0.5
 """The shares of changes between upper case, lower case and digits that chance makes, and of letters in words."""
+_STREWN = 0.2
+"""The same of changes between digits and letters of one case, which are fewer: base32 has six digits."""
 
 
 def looks_secret(text: str) -> bool:
@@ -44,7 +52,7 @@ def looks_secret(text: str) -> bool:
         return True
     if any(_is_card(found.group()) for found in _DIGITS.finditer(text)):
         return True
-    return any(_is_random(found) for found in _RUN.findall(_UUID.sub(" ", text)))
+    return any(_is_random(found) for found in _RUN.findall(_ID.sub(" ", text)))
 
 
 def _is_card(text: str) -> bool:
@@ -55,7 +63,7 @@ def _is_card(text: str) -> bool:
 
 def _is_random(run: str) -> bool:
     """Whether no words explain a run of characters."""
-    if any(_is_mixed(solid) for solid in _SOLID.findall(run)):
+    if any(_is_mixed(solid) or _is_strewn(solid) for solid in _SOLID.findall(run)):
         return True
     solid = "".join(filter(str.isalnum, run))
     kinds = [_kind(character) for character in solid]
@@ -67,10 +75,16 @@ def _is_random(run: str) -> bool:
 
 
 def _is_mixed(solid: str) -> bool:
-    return any(map(str.isdigit, solid)) and (
-        any(map(str.isalpha, solid))
-        or len(solid) >= 32  # a number of so many digits counts nothing
-    )
+    """Whether it is long, and of more than letters: a number of so many digits counts nothing."""
+    return len(solid) >= _LONG and any(map(str.isdigit, solid))
+
+
+def _is_strewn(solid: str) -> bool:
+    """Whether digits are strewn among letters of one case."""
+    if not (solid.islower() or solid.isupper()):
+        return False
+    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(solid))
+    return changes >= _STREWN * len(solid)
 
 
 def _kind(character: str) -> str:
