@@ -110,6 +110,17 @@ def test_an_xhr_is_kept_whatever_it_is_answered_with(tmp_path: Path) -> None:
     assert import_har(path).rows == 1
 
 
+def test_the_usual_port_goes_without_saying(tmp_path: Path) -> None:
+    urls = ["https://a.example:443/x", "https://a.example/x", "http://a.example:80/x"]
+    others = ["https://a.example:80/x", "http://a.example:443/x"]
+    path = har(tmp_path / "shop.har", *(entry(url=url) for url in (*urls, *others)))
+    assert import_har(path).rows == 3
+    assert import_har(path, form=HarForm(hosts=("A.example",))).rows == 3
+    assert import_har(path, form=HarForm(hosts=("a.example:80",))).rows == 1
+    path = har(tmp_path / "shop.har", *(entry(url=url) for url in urls))
+    assert import_har(path, form=HarForm(hosts=("a.example:443",))).rows == 3
+
+
 def test_the_hosts_that_are_wanted_are_kept(tmp_path: Path) -> None:
     path = har(
         tmp_path / "a.har",

@@ -203,3 +203,10 @@ def test_who_a_person_is_is_not_in_the_labels_of_a_log_either(tmp_path: Path) ->
     assert set(templates.requests) == {"get_users_id", "get_reset_id"}
     written = text + (tmp_path / "traffic.yaml").read_text()
     assert not [word for word in ("jane", "joe", "QxZvb") if word in written]
+
+
+def test_the_fields_of_a_form_without_a_type_are_its_body(tmp_path: Path) -> None:
+    post = {"mimeType": "", "params": [{"name": "sku", "value": "lamp"}, {"name": "n", "value": 2}]}
+    templates, _ = imported(har(tmp_path / "shop.har", entry("POST", "/carts", post=post)))
+    cart = templates.requests["post_carts"]
+    assert (cart.body_kind, cart.body) == ("form", {"sku": "lamp", "n": "2"})

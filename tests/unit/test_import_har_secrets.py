@@ -338,10 +338,24 @@ SIDE_BY_SIDE = [
     {"param": "token", "value": "hunter2"},
     {"k": "password", "v": "hunter2"},
     {"name": "password", "val": "hunter2"},
+    {"fieldName": "pin", "fieldValue": "hunter2"},
+]
+XML = [
+    '<param name="password"><value>hunter2</value></param>',
+    "<a><input id = 'x'\n name = 'otp'>hunter2</input></a>",
+    "<member><name> password </name><value><string>hunter2</string></value></member>",
 ]
 
 
-@pytest.mark.parametrize("post", [*LOGINS, *(as_json({"a": [pair]}) for pair in SIDE_BY_SIDE)])
+@pytest.mark.parametrize(
+    "post",
+    [
+        *LOGINS,
+        *(as_json({"a": [pair]}) for pair in SIDE_BY_SIDE),
+        *({"mimeType": "text/xml", "text": text} for text in XML),
+        *(as_json({"a": text}) for text in XML),
+    ],
+)
 def test_a_secret_that_only_its_neighbour_names_does_not_come_out(
     tmp_path: Path, post: dict[str, Any]
 ) -> None:

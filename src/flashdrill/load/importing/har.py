@@ -102,8 +102,13 @@ def _usable(part: Part, found: Found, form: HarForm) -> Asked | None:
 
 def _kept_hosts(path: Path, hosts: Counter[str], wanted: Sequence[str]) -> set[str]:
     """The hosts that were asked for, else the one with the most requests. Raises ConfigError for one without any."""
-    for host in wanted:
-        if host.lower() not in hosts:
-            known = ", ".join(name for name, _ in hosts.most_common(_SHOWN_HOSTS)) or "none"
-            raise ConfigError(f"--host {host}: no request went there; there are {known}", path=path)
-    return {host.lower() for host in wanted} or {name for name, _ in hosts.most_common(1)}
+    kept = {_known(host.lower(), hosts) for host in wanted}
+    for host in kept - hosts.keys():
+        known = ", ".join(name for name, _ in hosts.most_common(_SHOWN_HOSTS)) or "none"
+        raise ConfigError(f"--host {host}: no request went there; there are {known}", path=path)
+    return kept or {name for name, _ in hosts.most_common(1)}
+
+
+def _known(host: str, hosts: Counter[str]) -> str:
+    """The host as it is counted: without the usual port."""
+    return host if host in hosts else host.removesuffix(":443").removesuffix(":80")

@@ -18,7 +18,7 @@ from flashdrill.load.importing.secret_names import word_set
 
 METHODS = word_set("GET POST PUT PATCH DELETE HEAD OPTIONS")
 STATIC = "static assets"
-_WEB = frozenset({"http", "https"})
+_PORTS = {"http": 80, "https": 443}
 _STATIC_KINDS = word_set("image stylesheet script font media texttrack manifest")
 _OTHER_KINDS = word_set("xhr fetch document preflight")
 _STATIC_TYPE = re.compile(
@@ -129,7 +129,7 @@ def _not_of_the_web(entry: Entry, url: str, status: int) -> str:
         return "data: and blob: URLs"
     if entry.request and entry.request.method.upper() == "CONNECT":
         return "tunnels of a proxy"
-    return "URLs that are not of the web" if "://" in url and scheme not in _WEB else ""
+    return "URLs that are not of the web" if "://" in url and scheme not in _PORTS else ""
 
 
 def asked(entry: Entry) -> Asked:
@@ -151,7 +151,7 @@ def asked(entry: Entry) -> Asked:
     is_number = isinstance(entry.time, int | float) and 0 <= entry.time < 86_400_000
     assert entry.response is not None
     return Asked(
-        host=f"{host}:{port}" if port else host,
+        host=host if port in {None, _PORTS.get(url.scheme)} else f"{host}:{port}",
         method=method,
         path=url.path or "/",
         query=url.query,

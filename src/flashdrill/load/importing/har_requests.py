@@ -135,7 +135,7 @@ class HarRequests:
         document = _document(text)
         if document is not None:
             return self._json(asked, document, _type(kind, "application/json"))
-        if kind == "application/x-www-form-urlencoded":
+        if kind == "application/x-www-form-urlencoded" or not (kind or text):
             return self._form(asked, posted)
         return self._text(asked, text, _type(kind, "text/plain"))
 

@@ -11,6 +11,10 @@ from flashdrill.load.importing.secret_values import looks_secret
 
 _NAMED = re.compile(r"""([A-Za-z][\w.\-\[\]]*)["'\\]*\s*[:=]\s*["'\\]*[^\s"'&,;})\\]""")
 _TAGGED = re.compile(r"<([A-Za-z][\w.:-]*)[\s>]")
+_CALLED = re.compile(
+    r"""\s(?:name|key|id|field)\s*=\s*\\?["']([^"'<>\\]{1,100})|<(?:name|key|field)>([^<>]{1,100})<"""
+)
+"""In XML a name may stand beside its value: `<param name="token"><value>…`, `<member><name>token</name><value>…`."""
 _ENCODED = 3
 
 
@@ -33,6 +37,6 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _names_secret(text: str) -> bool:
-    return any(
-        suggests_secret(name) for form in (_NAMED, _TAGGED) for name in set(form.findall(text))
-    )
+    names = {*_NAMED.findall(text), *_TAGGED.findall(text)}
+    names.update(name for found in _CALLED.findall(text) for name in found)
+    return any(map(suggests_secret, names))

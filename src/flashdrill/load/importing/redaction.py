@@ -30,7 +30,7 @@ _BEFORE_SECRETS = word_set("""
     password reset secret share session sessions token tokens unsubscribe verify verification
     """)
 _NAMES_A_VALUE = ("name", "key", "field", "fieldName", "id", "type", "label", "param", "path", "k")
-_VALUES = frozenset({"value", "val", "v", "data"})
+_VALUES = frozenset({"value", "val", "v", "data", "fieldvalue"})
 _OPERATIONS = ("operationName", "method")
 _GRAPHQL = re.compile(r"\b(?:mutation|query)\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
 _XML_CALL = re.compile(r"<methodName>\s*([^<\s]+)")
@@ -193,7 +193,7 @@ def _has_login_field(value: Any, depth: int = 0) -> bool:
 
 
 def _says_login(pair: Mapping[str, Any]) -> bool:
-    return not _VALUES.isdisjoint(pair) and any(
+    return not _VALUES.isdisjoint(map(str.lower, pair)) and any(
         isinstance(pair.get(key), str) and is_login_field(pair[key]) for key in _NAMES_A_VALUE
     )
 
