@@ -31,6 +31,18 @@ def test_nothing_is_said_within_the_capacity_nor_of_a_valid_stage_nor_without_ca
     assert with_generator_limit([LATE], rush(1100), None) == (LATE,)
 
 
+def test_a_stage_beyond_the_capacity_that_was_sent_in_time_is_trusted_unless_it_was_near_the_limit() -> (
+    None
+):
+    calm, near = (replace(valid("rush"), generator_cpu=cpu) for cpu in (0.70, 0.74))
+    assert with_generator_limit([calm], rush(1100), FOUND) == (calm,)
+    (said,) = with_generator_limit([near], rush(1100), FOUND)
+    assert not said.is_valid
+    assert "beyond the generator's own limit" in said.reasons[0]
+    assert "near its limit: 74% of its core" in said.reasons[1]
+    assert with_generator_limit([near], rush(900), FOUND) == (near,)
+
+
 def test_a_schedule_is_beyond_the_generator_above_its_capacity_only() -> None:
     assert Capacity(FOUND, 1001.0).is_beyond_generator
     assert not Capacity(FOUND, 1000.0).is_beyond_generator
