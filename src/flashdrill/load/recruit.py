@@ -161,9 +161,7 @@ class Recruit:
     def _listen(self) -> None:
         """End the load when the master is gone: a load without its run must not go on."""
         while not self._is_forsaken:
-            gevent.sleep(
-                LISTEN_S
-            )  # a process that was stopped has slept once, however long that was
+            gevent.sleep(LISTEN_S)  # after a SIGSTOP it counts as one, however long it was
             self._silent_s = self._silent_s + LISTEN_S if self._begin.ready() else 0.0
         logger.error(MASTER_GONE)
         self.stop()
