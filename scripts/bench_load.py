@@ -33,6 +33,7 @@ from pathlib import Path
 from flashdrill.load import child
 from flashdrill.load.spec import CrowdSpec, write_spec
 from flashdrill.model.scenario import Arrivals, Limits, Product, Ramp, Stage, World
+from scripts.load.null_server import LIFETIME_S
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ROOT / "scripts" / "load"
@@ -224,11 +225,12 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def null_server() -> Iterator[int]:
-    """A server that answers at once, and its port; it has a core of its own where there are two."""
+def null_server(lifetime_s: float = LIFETIME_S) -> Iterator[int]:
+    """A server that answers at once, and its port; it has a core of its own where there are two. It ends by itself
+    after so long."""
     with socket.create_server((HOST, 0)) as free:
         port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "scripts.load.null_server", str(port)]
+    command = [sys.executable, "-m", "scripts.load.null_server", str(port), str(lifetime_s)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             _divide_cores(process.pid)

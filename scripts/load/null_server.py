@@ -3,7 +3,7 @@
 It never sleeps: to wake a sleeping process costs whoever sends to it up to 60 µs in a virtual machine, and a client
 that sends fast enough to keep the server awake would look cheaper than it is.
 
-python -m scripts.load.null_server PORT
+python -m scripts.load.null_server PORT [SECONDS]
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def _size(data: bytes) -> int:
     return end + 4 + length
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, lifetime_s: float = LIFETIME_S) -> None:
     """Serve for a while."""
     server = await asyncio.get_running_loop().create_server(Answerer, HOST, port, backlog=1024)
     async with server:
         print("ready", flush=True)
-        end = time.monotonic() + LIFETIME_S
+        end = time.monotonic() + lifetime_s
         while time.monotonic() < end:  # noqa: ASYNC110  (to stay awake is the point)
             await asyncio.sleep(0)
 
@@ -70,4 +70,4 @@ if __name__ == "__main__":
         import uvloop
 
         uvloop.install()
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), *map(float, sys.argv[2:3])))

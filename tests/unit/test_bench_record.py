@@ -16,12 +16,14 @@ from scripts.bench_record import Course
         ({"sent": 9_989, "not_sent": 11}, 10_000, False),
         ({"sent": 9_989, "not_sent": 0}, 9_989, False),
         ({"event": "second"}, 10_000, False),
+        ({"ok": 9_999}, 10_000, False),
     ],
 )
 def test_what_was_not_sent_is_no_operation_that_was_recorded(
     changes: dict[str, object], recorded: int, is_whole: bool
 ) -> None:
     done = {"event": "done", "due": 10_000, "sent": 10_000, "not_sent": 0, **changes}
+    done.setdefault("ok", done["sent"])
     course = Course(done=done)
     assert course.is_whole(recorded) is is_whole
     assert course.not_sent == 10_000 - course.done["sent"]
