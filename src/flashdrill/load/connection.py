@@ -176,7 +176,6 @@ class Connection:
 
     def _hear_out(self, error: OSError) -> None:
         """The server takes no more of the request: what it has said before that counts."""
-        self.answer.can_go_on = False
         while self.is_open and self._is_asked and self._readable():
             pass
         if self._is_asked:
