@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record bench-import generator-limit stall replay-exact two-hosts load-side clean stranger
+.PHONY: help install rehearse test lint format types openapi reference compose secrets containers sample build soak soak-healing bench-faults bench-toxiproxy toxiproxy-clients bench-edge bench-load bench-record bench-import bench-judgement generator-limit stall replay-exact two-hosts load-side clean stranger
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-record: $(STAMP)  ## Record 10 million operations against a null server: i
 
 bench-import: $(STAMP)  ## Import recordings of several gigabytes, ARGS="--gigabytes 3": speed, and memory per arrival; ends in one line of JSON.
 	@$(BIN)/python -m scripts.bench_import $(ARGS)
+
+bench-judgement: $(STAMP)  ## Keep and judge a run of millions of operations, ARGS="--operations 10000000": time and memory; ends in one line of JSON.
+	@$(BIN)/python -m scripts.bench_judgement $(ARGS)
 
 generator-limit: $(STAMP)  ## What the generator can send; a run at half of it, and one at 110 % of it, which must not pass; ends in one line of JSON.
 	@$(BIN)/python -m scripts.generator_limit

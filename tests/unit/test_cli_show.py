@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from flashdrill.analysis.mentions import mentions
 from flashdrill.cli.main import invoke
-from flashdrill.model.history import table_from_ops, write_ops
+from flashdrill.model.history import OpsWriter, table_from_ops
 from flashdrill.model.op import Attempt, Op, Outcome
 
 S = 1_000_000_000
@@ -45,9 +46,15 @@ OPS = (
 )
 
 
+def write(ops: Sequence[Op], path: Path) -> None:
+    with OpsWriter(path) as writer:
+        for batch in table_from_ops(ops).to_batches():
+            writer.add(batch)
+
+
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
-    write_ops(table_from_ops(OPS), tmp_path / "ops.parquet")
+    write(OPS, tmp_path / "ops.parquet")
     event = {"t_s": 1.5, "t_mono_ns": 4 * S, "event": "fault", "id": "cut", "phase": "inject"}
     (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
     return tmp_path
@@ -122,6 +129,6 @@ def test_what_a_service_says_moves_no_cursor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hostile = op(1, "place_order", order_id="ab\x1b[2J\x1b]0;x\x07", sku="s")
-    write_ops(table_from_ops([hostile]), tmp_path / "ops.parquet")
+    write([hostile], tmp_path / "ops.parquet")
     assert invoke(["show", str(tmp_path), "s"]) == 0
     assert "\x1b" not in capsys.readouterr().out

@@ -53,6 +53,14 @@ LINES: list[tuple[str, Entry]] = [
         Entry("PUT", "/x", T0 + 0.5, is_exact=True, took_s=0.25, visitor="9.9.9.9"),
     ),
     (
+        '{"ts":1431857103.5,"request":{"uri":"/y"},"duration":"1m2.5s"}',
+        Entry("GET", "/y", T0 + 0.5, is_exact=True, took_s=62.5),
+    ),
+    (
+        '{"ts":1431857103.5,"request":{"uri":"/z"},"duration":"312.5\u00b5s"}',
+        Entry("GET", "/z", T0 + 0.5, is_exact=True, took_s=0.0003125),
+    ),
+    (
         '{"start_time":"2015-05-17T10:05:03.125Z","method":"GET","path":"/e","duration":7}',
         Entry("GET", "/e", T0 + 0.125, is_exact=True),
     ),
@@ -255,7 +263,10 @@ def test_a_time_that_no_log_has_is_damage(tmp_path: Path, line: str) -> None:
     assert model.skipped == {"lines with a time before 2000 or after 2100": 1}
 
 
-@pytest.mark.parametrize("duration", ["NaN", "Infinity", "1e300", "-5", '"0.5s"', "[]"])
+@pytest.mark.parametrize(
+    "duration",
+    ["NaN", "Infinity", "1e300", "-5", '"0.5"', '"0.5 s"', '"s"', '"9e9s"', '"99h"', "[]"],
+)
 def test_a_duration_that_is_none_moves_no_arrival(duration: str) -> None:
     line = f'{{"ts": {T0}.5, "request": {{"uri": "/a"}}, "duration": {duration}}}'
     assert entry_of(line.encode()) == Entry("GET", "/a", T0 + 0.5, is_exact=True)

@@ -115,8 +115,8 @@ def test_the_last_word_on_a_clock_counts_and_a_torn_line_does_not(tmp_path: Path
 def test_times_are_moved_and_what_never_was_is_not() -> None:
     sent = op(0)
     unsent = msgspec.structs.replace(op(1), sent_ns=NOT_SENT)
-    before = table_from_ops([sent, unsent]).to_pylist()
-    after = shifted(table_from_ops([sent, unsent]), 1_000).to_pylist()
+    (batch,) = table_from_ops([sent, unsent]).to_batches()
+    before, after = batch.to_pylist(), shifted(batch, 1_000).to_pylist()
     assert after[1]["sent_ns"] == NOT_SENT
     for old, new in zip(before, after, strict=True):
         assert new["due_ns"] - old["due_ns"] == new["done_ns"] - old["done_ns"] == 1_000

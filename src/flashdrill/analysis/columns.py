@@ -104,10 +104,20 @@ def equals(names: Names, name: str) -> Mask:
     return np.asarray(names == name, dtype=np.bool_)
 
 
+JUDGED = tuple(field.name for field in fields(Columns))
+"""The columns of an operations table that `columns` takes."""
+
+
 def columns(ops: pa.Table) -> Columns:
     """The columns of an operations table (`model.history.OPS_SCHEMA`), sorted by due time."""
-    taken: dict[str, Any] = {
-        f.name: ops.column(f.name).to_numpy(zero_copy_only=False) for f in fields(Columns)
-    }
-    order = np.argsort(taken["due_ns"], kind="stable")
-    return Columns(**{name: values[order] for name, values in taken.items()})
+    order = np.argsort(ops.column("due_ns").to_numpy(), kind="stable")
+    return Columns(**{name: values(ops.column(name))[order] for name in JUDGED})
+
+
+def values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column; of equal texts there is one object, however many rows have it."""
+    if not pa.types.is_string(column.type):
+        return np.asarray(column.to_numpy())
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    texts = encoded.dictionary.to_numpy(zero_copy_only=False)
+    return np.asarray(texts[encoded.indices.to_numpy()])

@@ -7,11 +7,11 @@ A request belongs to a fault when it was open while that was in force.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +20,8 @@ from flashdrill.model.op import REFUSALS, Outcome
 from flashdrill.model.trouble import ErrorKind
 
 EXAMPLES = 3
+LOOKED_AT = 100
+"""Answers of one kind in which the examples are looked for: one operation may have had several."""
 
 # An operation that never left has no attempts: it becomes one answer without a status.
 _ANSWERS = """
@@ -41,9 +43,9 @@ _ANSWERS = """
     SELECT kind, came_out, answer.reason AS reason, answer.status AS status,
            count(*) AS answers,
            count(DISTINCT op_id) FILTER (is_deciding) AS decided,
-           list([answer.sent_ns, answer.done_ns]) AS spans_ns,
+           list({sent_ns: answer.sent_ns, done_ns: answer.done_ns}) AS spans,
            list(coalesce(nullif(key, ''), nullif(order_id, ''), op_id::VARCHAR)
-                ORDER BY is_deciding DESC, answer.done_ns) AS examples
+                ORDER BY is_deciding DESC, answer.done_ns)[:$looked_at] AS examples
     FROM judged
     GROUP BY ALL
     ORDER BY answers DESC, kind, came_out, reason, status
@@ -62,10 +64,15 @@ def errors_by_kind(ops: pa.Table, bands: Sequence[Band], t0_ns: int) -> tuple[Er
         parameters = {
             "ok": Outcome.OK.value,
             "info": Outcome.INFO.value,
+            "looked_at": LOOKED_AT,
             "refusals": sorted(REFUSALS | _refusals_of(ops)),
         }
-        rows = connection.execute(_ANSWERS, parameters).fetchall()
-    return tuple(_error_kind(row, bands, t0_ns) for row in rows)
+        found = pa.table(connection.sql(_ANSWERS, params=parameters))
+    kinds = found.drop_columns(["spans"]).to_pylist()
+    return tuple(
+        _error_kind(kind, spans.values, bands, t0_ns)
+        for kind, spans in zip(kinds, found.column("spans"), strict=True)
+    )
 
 
 def _refusals_of(ops: pa.Table) -> set[str]:
@@ -74,22 +81,22 @@ def _refusals_of(ops: pa.Table) -> set[str]:
     return set(pc.unique(refused.column("reason")).to_pylist())
 
 
-def _error_kind(row: Sequence[Any], bands: Sequence[Band], t0_ns: int) -> ErrorKind:
-    kind, came_out, reason, status, answers, decided, spans_ns, examples = row
-    ends = [done for _, done in spans_ns]
-    first, last = min(ends), max(ends)
-    during = sum(any(band.meets(*span) for band in bands) for span in spans_ns)
-    met = (b.fault for b in bands if any(b.meets(*span) for span in spans_ns))
+def _error_kind(
+    kind: Mapping[str, Any], spans: pa.StructArray, bands: Sequence[Band], t0_ns: int
+) -> ErrorKind:
+    sent, done = (spans.field(name).to_numpy() for name in ("sent_ns", "done_ns"))
+    met = {band.fault: (band.start_ns <= done) & (sent <= band.end_ns) for band in bands}
+    during = np.logical_or.reduce(list(met.values()), axis=0) if met else np.zeros(0)
     return ErrorKind(
-        operation=kind,
-        outcome=came_out,
-        reason=reason,
-        status=status,
-        answers=answers,
-        decided=decided,
-        first_s=(first - t0_ns) / 1e9,
-        last_s=(last - t0_ns) / 1e9,
-        faults=tuple(dict.fromkeys(met)),
-        share_during_faults=during / answers,
-        examples=tuple(list(dict.fromkeys(chain(examples)))[:EXAMPLES]),
+        operation=kind["kind"],
+        outcome=kind["came_out"],
+        reason=kind["reason"],
+        status=kind["status"],
+        answers=kind["answers"],
+        decided=kind["decided"],
+        first_s=(int(done.min()) - t0_ns) / 1e9,
+        last_s=(int(done.max()) - t0_ns) / 1e9,
+        faults=tuple(fault for fault, mask in met.items() if mask.any()),
+        share_during_faults=np.count_nonzero(during) / kind["answers"],
+        examples=tuple(dict.fromkeys(kind["examples"]))[:EXAMPLES],
     )

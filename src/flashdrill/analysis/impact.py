@@ -32,8 +32,8 @@ def with_impact(
 
     `events` are the backend's (`t_mono_ns`, `event`, `target`, `state`), `t0_ns` the run's start on their clock.
     """
-    ordered = ops.sort_by("due_ns")
-    history, told = columns(ordered), tuple(events)
+    history, told = columns(ops), tuple(events)
+    ordered = ops.select(["due_ns", "attempts"]).sort_by("due_ns")
     found = {band.fault: band for band in bands(records, t0_ns)}
     return tuple(
         replace(

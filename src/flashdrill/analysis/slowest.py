@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flashdrill.analysis.bands import Band
+from flashdrill.analysis.columns import values
 from flashdrill.model.history import ops_from_table
 from flashdrill.model.op import NOT_SENT, Op
 from flashdrill.model.trouble import AttemptTimes, SlowOperation
@@ -25,18 +24,14 @@ def slowest(
 
     One kind has `of_one_kind` places at most: a crowd of slow callbacks must not hide the slowest order.
     """
-    was_sent = ops.filter(pc.not_equal(ops.column("sent_ns"), NOT_SENT))
-    done, due = (was_sent.column(name).to_numpy() for name in ("done_ns", "due_ns"))
-    kinds = was_sent.column("kind").to_pylist()
-    taken, chosen = Counter[str](), list[int]()
-    for row in np.argsort(due - done, kind="stable").tolist():
-        if taken[kinds[row]] < of_one_kind:
-            taken[kinds[row]] += 1
-            chosen.append(row)
-        if len(chosen) == count:
-            break
-    rows = pa.array(chosen, pa.int64())
-    return tuple(_taken_apart(op, bands, t0_ns) for op in ops_from_table(was_sent.take(rows)))
+    due, done, sent = (ops.column(name).to_numpy() for name in ("due_ns", "done_ns", "sent_ns"))
+    order = np.argsort(due - done, kind="stable")
+    order = order[sent[order] != NOT_SENT]
+    kinds = values(ops.column("kind"))[order]
+    of_kinds = [order[kinds == kind][:of_one_kind] for kind in dict.fromkeys(kinds.tolist())]
+    slow = np.sort(np.concatenate([order[:0], *of_kinds]))
+    rows = slow[np.argsort((due - done)[slow], kind="stable")][:count]
+    return tuple(_taken_apart(op, bands, t0_ns) for op in ops_from_table(ops.take(rows)))
 
 
 def _taken_apart(op: Op, bands: Sequence[Band], t0_ns: int) -> SlowOperation:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from flashdrill.audit.durable_queue import queue_drained, queue_in_order
+from flashdrill.audit.intents import PLACE_ORDER
 from flashdrill.audit.money import money_ledger_balances
 from flashdrill.audit.orders import (
     ids_unique,
@@ -18,7 +19,7 @@ from flashdrill.audit.orders import (
     one_order_per_key,
     queued_orders_terminal,
 )
-from flashdrill.audit.payments import paid_once
+from flashdrill.audit.payments import PAY_CALLBACK, paid_once
 from flashdrill.audit.stock import (
     confirmed_sold_info,
     no_negative_counts,
@@ -51,6 +52,9 @@ NEED_WHOLE_HISTORY = frozenset(
     {"no-failed-operation-has-an-order", "confirmed-sold-info", "paid-once"}
 )
 """They take something recorded for wrong because no operation accounts for it."""
+
+LOOKED_AT = (PLACE_ORDER, PAY_CALLBACK)
+"""The kinds of operations that any checker looks at; of others it asks whether there are any at all."""
 
 
 def check_all(

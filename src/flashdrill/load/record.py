@@ -8,7 +8,7 @@ frame at worst; `read_stream` gives everything before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from flashdrill.errors import FlashdrillError
-from flashdrill.model.history import OPS_SCHEMA, OpsWriter, batch_from_rows
+from flashdrill.model.history import GROUP_ROWS, OPS_SCHEMA, OpsWriter, batch_from_rows, shifted
 from flashdrill.model.op import Op
 
 MAGIC = b"flashdrill ops 1\n"
@@ -76,15 +76,27 @@ def read_stream(path: Path) -> pa.Table:
     return pa.Table.from_batches(batches(path), OPS_SCHEMA)
 
 
-def to_parquet(stream: Path, target: Path) -> int:
+def to_parquet(
+    stream: Path,
+    target: Path,
+    shifts_ns: Mapping[int, int] | None = None,
+    *,
+    group_rows: int = GROUP_ROWS,
+) -> int:
     """Write what `read_stream` would give as `ops.parquet`, in bounded memory; how many operations there are.
 
-    Raises OSError and NotAHistoryError.
+    `shifts_ns` has by how much later our clock is than that of a worker elsewhere. Raises OSError, NotAHistoryError.
     """
-    with OpsWriter(target) as writer:
+    with OpsWriter(target, group_rows=group_rows) as writer:
         for batch in batches(stream):
-            writer.add(batch)
+            writer.add(_by_our_clock(batch, shifts_ns) if shifts_ns else batch)
         return writer.rows
+
+
+def _by_our_clock(batch: pa.RecordBatch, shifts_ns: Mapping[int, int]) -> pa.RecordBatch:
+    """A frame is of one worker."""
+    by_ns = shifts_ns.get(batch.column("worker")[0].as_py()) if batch.num_rows else None
+    return shifted(batch, by_ns) if by_ns else batch
 
 
 def batches(path: Path) -> Iterator[pa.RecordBatch]:

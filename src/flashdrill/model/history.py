@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice, starmap
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,6 +70,8 @@ _PARQUET: dict[str, Any] = {
     ],
 }
 
+GROUP_ROWS = 50_000
+
 _NAMES = list(Op.__struct_fields__)
 assert OPS_SCHEMA.names == _NAMES, "the row type and its schema must agree"
 
@@ -121,7 +123,7 @@ def _attempts(rows: Sequence[Sequence[Sequence[Any]]]) -> pa.Array:
 class OpsWriter:
     """Writes `ops.parquet` batch by batch; memory is bounded by a row group. Use it with `with`."""
 
-    def __init__(self, path: Path, *, group_rows: int = 50_000) -> None:
+    def __init__(self, path: Path, *, group_rows: int = GROUP_ROWS) -> None:
         self._writer = pq.ParquetWriter(path, OPS_SCHEMA, **_PARQUET)
         self._group_rows = group_rows
         self._pending: list[pa.RecordBatch] = []
@@ -150,19 +152,29 @@ class OpsWriter:
 
 
 def ops_from_table(table: pa.Table) -> Iterator[Op]:
-    """The rows of the table as operations."""
+    """The rows of the table as operations. Texts that many of them share are one object."""
     for batch in table.to_batches():
-        for row in batch.to_pylist():
-            row["outcome"] = Outcome(row["outcome"])
-            row["attempts"] = tuple(
-                Attempt(**{**a, "outcome": Outcome(a["outcome"])}) for a in row["attempts"]
-            )
-            yield Op(**row)
+        columns = {field.name: _values(batch.column(field.name)) for field in OPS_SCHEMA}
+        columns["outcome"] = map(Outcome, columns["outcome"])
+        columns["attempts"] = _attempts_of(batch.column("attempts"))
+        for row in zip(*columns.values(), strict=True):
+            yield Op(*row)
 
 
-def write_ops(table: pa.Table, path: Path) -> None:
-    """Write `ops.parquet` (zstd, delta-packed integers)."""
-    pq.write_table(table, path, **_PARQUET)
+def _values(column: pa.Array) -> Iterable[Any]:
+    if not pa.types.is_string(column.type):
+        return () if pa.types.is_list(column.type) else column.to_pylist()
+    encoded = column.dictionary_encode(null_encoding="encode")
+    texts = encoded.dictionary.to_pylist()
+    return [texts[code] for code in encoded.indices.to_pylist()]
+
+
+def _attempts_of(column: pa.ListArray) -> Iterator[tuple[Attempt, ...]]:
+    flat = column.flatten()
+    fields = {field.name: _values(flat.field(field.name)) for field in _ATTEMPT}
+    fields["outcome"] = map(Outcome, fields["outcome"])
+    attempts = starmap(Attempt, zip(*fields.values(), strict=True))
+    return (tuple(islice(attempts, count)) for count in pc.list_value_length(column).to_pylist())
 
 
 def read_ops(path: Path) -> pa.Table:
@@ -170,22 +182,18 @@ def read_ops(path: Path) -> pa.Table:
     return pq.read_table(path, schema=OPS_SCHEMA)
 
 
-def shifted(table: pa.Table, by_ns: int) -> pa.Table:
+def shifted(batch: pa.RecordBatch, by_ns: int) -> pa.RecordBatch:
     """The same operations by another clock: every time is later by so much; what never was stays so."""
+    columns = {name: batch.column(name) for name in OPS_SCHEMA.names}
     for name in ("due_ns", "sent_ns", "done_ns", "first_ns"):
-        place = OPS_SCHEMA.get_field_index(name)
-        table = table.set_column(place, OPS_SCHEMA.field(place), _later(table[name], by_ns))
-    attempts = table["attempts"].combine_chunks()
-    flat = attempts.values
-    fields = list(_ATTEMPT)
-    times = {"sent_ns", "done_ns"}
-    arrays = [
-        _later(flat.field(f.name), by_ns) if f.name in times else flat.field(f.name) for f in fields
-    ]
-    moved = pa.StructArray.from_arrays(arrays, fields=fields)
-    place = OPS_SCHEMA.get_field_index("attempts")
-    lists = pa.ListArray.from_arrays(attempts.offsets, moved)
-    return table.set_column(place, OPS_SCHEMA.field(place), lists)
+        columns[name] = _later(columns[name], by_ns)
+    flat = columns["attempts"].values
+    fields = {field.name: flat.field(field.name) for field in _ATTEMPT}
+    for name in ("sent_ns", "done_ns"):
+        fields[name] = _later(fields[name], by_ns)
+    moved = pa.StructArray.from_arrays(list(fields.values()), fields=list(_ATTEMPT))
+    columns["attempts"] = pa.ListArray.from_arrays(columns["attempts"].offsets, moved)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=OPS_SCHEMA)
 
 
 def _later(times_ns: Any, by_ns: int) -> Any:

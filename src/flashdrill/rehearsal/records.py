@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import yaml
 
-from flashdrill.load.hall import Clock, clocks
-from flashdrill.load.record import read_stream, to_parquet
+from flashdrill.load.hall import clocks
+from flashdrill.load.record import to_parquet
 from flashdrill.model.addresses import shown
-from flashdrill.model.history import OPS_SCHEMA, read_ops, shifted, write_ops
+from flashdrill.model.history import OPS_SCHEMA, read_ops
 from flashdrill.rehearsal.folder import RunFolder
 from flashdrill.rehearsal.prepare import Prepared
+from flashdrill.rehearsal.sorting import PART_ROWS, in_order
 from flashdrill.rehearsal.trace import Trace
 
 
@@ -26,21 +28,15 @@ def keep_history(folder: RunFolder) -> pa.Table:
     history = folder.path / "ops.parquet"
     if not streams:
         return OPS_SCHEMA.empty_table()
-    known = clocks(folder.master_events)
-    if len(streams) == 1 and not known:
-        to_parquet(streams[0], history)
-    else:
-        parts = [_by_our_clock(read_stream(stream), known) for stream in streams]
-        write_ops(pa.concat_tables(parts).sort_by("done_ns"), history)
+    shifts_ns = {worker: clock.shift_ns for worker, clock in clocks(folder.master_events).items()}
+    with TemporaryDirectory(dir=folder.path, prefix="sorting-") as scratch:
+        parts = [Path(scratch) / f"{stream.stem}.parquet" for stream in streams]
+        for stream, part in zip(streams, parts, strict=True):
+            to_parquet(stream, part, shifts_ns, group_rows=PART_ROWS)
+        in_order(parts, history)
     for stream in streams:
         stream.unlink()
     return read_ops(history)
-
-
-def _by_our_clock(ops: pa.Table, known: Mapping[int, Clock]) -> pa.Table:
-    """A worker's record with its times by this machine's clock."""
-    clock = known.get(ops.column("worker")[0].as_py()) if ops.num_rows else None
-    return ops if clock is None else shifted(ops, clock.shift_ns)
 
 
 def read_service_events(folder: RunFolder, trace: Trace) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 LONGEST_LINE = 65_536
 LONGEST_S = 86_400.0
+LONGEST_SPELT = 40
 
 _LINE = re.compile(
     rb"(?P<before>\S+ \S+ .{1,200}?) ?\[(?P<time>[^\]]{20,30})\] "
@@ -40,6 +41,9 @@ _REQUEST_TIME = re.compile(
 _ADDRESS = re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*")
 _AGENT = re.compile(rb"[^\"]*\"(?:[^\"\\]|\\.)*+\"[^\"]*\"((?:[^\"\\]|\\.)*+)\"")
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SPELT = re.compile(rf"(\d+(?:\.\d+)?)({'|'.join(_UNITS)})")
 
 _TIMES = (
     *("start_time", "StartUTC", "time", "timestamp", "@timestamp", "time_iso8601", "ts", "msec"),
@@ -178,7 +182,7 @@ def _from_json(line: bytes) -> Entry:
     at_s, is_exact = moment(document.get(key))
     took = 0.0 if key in _BEGINNINGS else duration_s(document.get("request_time"))
     if isinstance(request, dict) and not took:
-        took = duration_s(document.get("duration"))  # Caddy's, in seconds
+        took = _caddy_s(document.get("duration"))
     visitor = str(_first(inner, _VISITORS) or _first(document, _VISITORS) or "")
     return Entry(str(method or "GET"), target, at_s, is_exact, took, visitor)
 
@@ -194,6 +198,15 @@ def duration_s(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         return 0.0
     return found if 0 <= found <= LONGEST_S else 0.0
+
+
+def _caddy_s(value: Any) -> float:
+    """Caddy's duration: a number of seconds, or as Go spells it, such as `1m2.5s` (its `duration_format string`)."""
+    if not isinstance(value, str):
+        return duration_s(value)
+    found = _SPELT.findall(value) if len(value) < LONGEST_SPELT else []
+    is_whole = "".join(number + unit for number, unit in found) == value
+    return duration_s(sum(float(n) * _UNITS[unit] for n, unit in found)) if is_whole else 0.0
 
 
 def _took(rest: bytes) -> re.Match[bytes] | None:
