@@ -3,9 +3,9 @@
 make bench-judgement ARGS="--operations 10000000"
 
 The records of WORKERS load processes of a flash sale that fails for a while are written to a temporary folder; a
-process of its own keeps and judges them, as a run does. Its memory is the most that was ever resident; a short run
-tells the part of it that does not grow. The last line is one JSON object; exit code 1 when operations are missing from
-the history, or one takes more than MOST_BYTES.
+process of its own keeps, judges and reports them, as a run does. Its memory is the most that was ever resident; a
+short run tells the part of it that does not grow. The last line is one JSON object; exit code 1 when operations are
+missing from the history, or one takes more than MOST_BYTES.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from flashdrill.rehearsal.judgement import judgement
 from flashdrill.rehearsal.prepare import Order, Prepared
 from flashdrill.rehearsal.records import keep_history
 from flashdrill.rehearsal.trace import Trace
+from flashdrill.report.write import write_reports
 
 MB = 1 << 20
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,7 @@ def main() -> int:
         "operations": long["operations"],
         "kept_s": long["kept_s"],
         "judged_s": long["judged_s"],
+        "reported_s": long["reported_s"],
         "most_mb": round(long["most_bytes"] / MB),
         "bytes_an_operation": round(grown / options.operations, 1),
     }
@@ -129,7 +131,7 @@ def operations(count: int, worker: int) -> Iterator[Op]:
 
 
 def _judge(place: Path, count: int) -> dict[str, Any]:
-    """Keep and judge the records in the folder, in this process."""
+    """Keep, judge and report the records in the folder, in this process."""
     duration_s = count / RATE
     stage = Stage("rush", 0.0, duration_s, (Arrivals("browse", (Ramp(duration_s, RATE, RATE),)),))
     prepared = Prepared(
@@ -147,11 +149,14 @@ def _judge(place: Path, count: int) -> dict[str, Any]:
     began = time.monotonic()
     ops = keep_history(RunFolder(place))
     kept = time.monotonic()
-    judgement(prepared, trace, ops, datetime.now(UTC))
+    result = judgement(prepared, trace, ops, datetime.now(UTC))
+    judged = time.monotonic()
+    write_reports(result, place, prepared.reports / "templates")
     return {
         "operations": ops.num_rows,
         "kept_s": round(kept - began, 1),
-        "judged_s": round(time.monotonic() - kept, 1),
+        "judged_s": round(judged - kept, 1),
+        "reported_s": round(time.monotonic() - judged, 1),
         "most_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 

@@ -81,7 +81,8 @@ def main() -> int:
     parser.add_argument("--operations", type=int, default=10_000_000)
     parser.add_argument("--rate", type=float, default=10_000.0, help="a second")
     options = parser.parse_args()
-    duration_s = (options.operations + MARGIN * math.sqrt(options.operations)) / options.rate
+    due = options.operations * (1 + MOST_UNSENT) + MARGIN * math.sqrt(options.operations)
+    duration_s = due / options.rate
     lifetime_s = LIFETIME_FACTOR * duration_s + TIMEOUT_S
     with (
         tempfile.TemporaryDirectory(prefix="bench-record-") as place,

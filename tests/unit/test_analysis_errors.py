@@ -96,3 +96,13 @@ def test_a_fault_that_was_made_and_not_proven_is_named_and_one_that_was_not_made
     unmade = dataclasses.replace(UNPROVEN, was_made=False)
     assert [band.fault for band in bands([CUT, UNPROVEN], T0)] == ["cut", "unseen"]
     assert [band.fault for band in bands([CUT, unmade], T0)] == ["cut"]
+
+
+def test_one_order_that_was_asked_for_often_is_one_example() -> None:
+    asked = [operation(n / 100, kind="get_order", outcome=Outcome.FAIL) for n in range(122)]
+    ids = ["a"] * 120 + ["b", "c"]
+    history = table(
+        [structs.replace(op, order_id=order) for op, order in zip(asked, ids, strict=True)]
+    )
+    (error,) = errors_by_kind(history, (), T0)
+    assert (error.answers, error.examples) == (122, ("a", "b", "c"))

@@ -57,6 +57,10 @@ LINES: list[tuple[str, Entry]] = [
         Entry("GET", "/y", T0 + 0.5, is_exact=True, took_s=62.5),
     ),
     (
+        '{"ts":1431857103.5,"request":{"uri":"/q"},"duration":"0.25"}',
+        Entry("GET", "/q", T0 + 0.5, is_exact=True, took_s=0.25),
+    ),
+    (
         '{"ts":1431857103.5,"request":{"uri":"/z"},"duration":"312.5\u00b5s"}',
         Entry("GET", "/z", T0 + 0.5, is_exact=True, took_s=0.0003125),
     ),
@@ -265,7 +269,7 @@ def test_a_time_that_no_log_has_is_damage(tmp_path: Path, line: str) -> None:
 
 @pytest.mark.parametrize(
     "duration",
-    ["NaN", "Infinity", "1e300", "-5", '"0.5"', '"0.5 s"', '"s"', '"9e9s"', '"99h"', "[]"],
+    ["NaN", "Infinity", "1e300", "-5", '"0.5 s"', '"s"', '"9e9s"', '"99h"', "[]"],
 )
 def test_a_duration_that_is_none_moves_no_arrival(duration: str) -> None:
     line = f'{{"ts": {T0}.5, "request": {{"uri": "/a"}}, "duration": {duration}}}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from flashdrill.errors import ConfigError
+from flashdrill.model.faults import FaultRecord
 from flashdrill.model.history import OPS_SCHEMA
 from flashdrill.model.op import Outcome
 from flashdrill.model.result import Conclusion, RunResult
@@ -22,6 +25,7 @@ from flashdrill.rehearsal.judgement import judgement
 from flashdrill.rehearsal.prepare import Order, Prepared
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.report.html import render
+from flashdrill.report.write import write_reports
 from tests.unit.analysis_history import T0, operation, steady, table
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +78,18 @@ def test_a_service_that_acknowledged_nothing_has_shown_nothing() -> None:
     for other in (operation(3), refused):
         reasons = judged(trace, table([failed, unknown, other])).verdict.reasons
         assert not any("nothing was acknowledged" in reason for reason in reasons)
+
+
+def test_what_is_judged_of_a_run_with_faults_and_errors_can_be_written(tmp_path: Path) -> None:
+    """Whatever computes a figure, it is a plain number in the result."""
+    failed = steady(5, 7, outcome=Outcome.FAIL, reason="breaker_open", stage="steady")
+    trace = Trace(t0_ns=T0, load_ended_ns=T0 + 20 * 10**9)
+    trace.faults = [FaultRecord("cut", "timeout", "shard1", 5.0, 7.0, True, True, slows=True)]
+    result = judged(trace, table(steady(0, 5), failed, steady(7, 20)))
+    write_reports(result, tmp_path, ROOT / "reports" / "templates")
+    with gzip.open(tmp_path / "result.json.gz") as kept:
+        (error,) = json.load(kept)["errors"]
+    assert (error["answers"], error["share_during_faults"]) == (200, 1.0)
 
 
 @pytest.mark.parametrize(("ended_s", "seconds"), [(5.2, 6), (22.4, 23)])

@@ -90,6 +90,14 @@ def test_a_history_five_times_as_long_takes_no_more_memory(tmp_path: Path) -> No
     assert long < 1.3 * short
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_what_is_said_of_a_full_disk(tmp_path: Path) -> None:
+    long = part(tmp_path / "0.parquet", 0, 60_000)
+    with pytest.raises(OSError, match="No space left"):
+        in_order([long], Path("/dev/full"))
+    assert long.exists()
+
+
 def test_texts_that_operations_share_are_one_object() -> None:
     nameless = msgspec.structs.replace(ended(1, 1), breakdown=None)
     first, second = ops_from_table(table_from_ops([ended(0, 0), nameless]))

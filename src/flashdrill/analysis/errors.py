@@ -20,8 +20,6 @@ from flashdrill.model.op import REFUSALS, Outcome
 from flashdrill.model.trouble import ErrorKind
 
 EXAMPLES = 3
-LOOKED_AT = 100
-"""Answers of one kind in which the examples are looked for: one operation may have had several."""
 
 # An operation that never left has no attempts: it becomes one answer without a status.
 _ANSWERS = """
@@ -45,7 +43,7 @@ _ANSWERS = """
            count(DISTINCT op_id) FILTER (is_deciding) AS decided,
            list({sent_ns: answer.sent_ns, done_ns: answer.done_ns}) AS spans,
            list(coalesce(nullif(key, ''), nullif(order_id, ''), op_id::VARCHAR)
-                ORDER BY is_deciding DESC, answer.done_ns)[:$looked_at] AS examples
+                ORDER BY is_deciding DESC, answer.done_ns) AS examples
     FROM judged
     GROUP BY ALL
     ORDER BY answers DESC, kind, came_out, reason, status
@@ -64,14 +62,14 @@ def errors_by_kind(ops: pa.Table, bands: Sequence[Band], t0_ns: int) -> tuple[Er
         parameters = {
             "ok": Outcome.OK.value,
             "info": Outcome.INFO.value,
-            "looked_at": LOOKED_AT,
             "refusals": sorted(REFUSALS | _refusals_of(ops)),
         }
         found = pa.table(connection.sql(_ANSWERS, params=parameters))
-    kinds = found.drop_columns(["spans"]).to_pylist()
+    lists = (found.column(name) for name in ("spans", "examples"))
+    kinds = found.drop_columns(["spans", "examples"]).to_pylist()
     return tuple(
-        _error_kind(kind, spans.values, bands, t0_ns)
-        for kind, spans in zip(kinds, found.column("spans"), strict=True)
+        _error_kind(kind, spans.values, examples.values, bands, t0_ns)
+        for kind, spans, examples in zip(kinds, *lists, strict=True)
     )
 
 
@@ -82,7 +80,11 @@ def _refusals_of(ops: pa.Table) -> set[str]:
 
 
 def _error_kind(
-    kind: Mapping[str, Any], spans: pa.StructArray, bands: Sequence[Band], t0_ns: int
+    kind: Mapping[str, Any],
+    spans: pa.StructArray,
+    examples: pa.StringArray,
+    bands: Sequence[Band],
+    t0_ns: int,
 ) -> ErrorKind:
     sent, done = (spans.field(name).to_numpy() for name in ("sent_ns", "done_ns"))
     met = {band.fault: (band.start_ns <= done) & (sent <= band.end_ns) for band in bands}
@@ -97,6 +99,6 @@ def _error_kind(
         first_s=(int(done.min()) - t0_ns) / 1e9,
         last_s=(int(done.max()) - t0_ns) / 1e9,
         faults=tuple(fault for fault, mask in met.items() if mask.any()),
-        share_during_faults=np.count_nonzero(during) / kind["answers"],
-        examples=tuple(dict.fromkeys(kind["examples"]))[:EXAMPLES],
+        share_during_faults=int(np.count_nonzero(during)) / kind["answers"],
+        examples=tuple(pc.unique(examples)[:EXAMPLES].to_pylist()),
     )

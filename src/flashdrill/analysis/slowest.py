@@ -35,7 +35,7 @@ def slowest(
 
 
 def _taken_apart(op: Op, bands: Sequence[Band], t0_ns: int) -> SlowOperation:
-    timing = dict(timings(op.breakdown))
+    timing = dict(timings(op.breakdown or ""))
     return SlowOperation(
         op_id=op.op_id,
         operation=op.kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, chain, islice, starmap
 from pathlib import Path
 from typing import Any, Self
@@ -133,9 +134,13 @@ class OpsWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._write()
-        self._writer.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._write()
+            self._writer.close()
+            return
+        with suppress(OSError, pa.ArrowException):  # what went wrong first is what is told
+            self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take some rows."""

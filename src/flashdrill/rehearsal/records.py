@@ -33,7 +33,9 @@ def keep_history(folder: RunFolder) -> pa.Table:
         parts = [Path(scratch) / f"{stream.stem}.parquet" for stream in streams]
         for stream, part in zip(streams, parts, strict=True):
             to_parquet(stream, part, shifts_ns, group_rows=PART_ROWS)
-        in_order(parts, history)
+        whole = Path(scratch) / history.name
+        in_order(parts, whole)
+        whole.replace(history)
     for stream in streams:
         stream.unlink()
     return read_ops(history)

@@ -43,7 +43,7 @@ _AGENT = re.compile(rb"[^\"]*\"(?:[^\"\\]|\\.)*+\"[^\"]*\"((?:[^\"\\]|\\.)*+)\""
 _CLOCK = "%d/%b/%Y:%H:%M:%S %z"
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SPELT = re.compile(rf"(\d+(?:\.\d+)?)({'|'.join(_UNITS)})")
+_SPELT = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(_UNITS)})")
 
 _TIMES = (
     *("start_time", "StartUTC", "time", "timestamp", "@timestamp", "time_iso8601", "ts", "msec"),
@@ -205,8 +205,9 @@ def _caddy_s(value: Any) -> float:
     if not isinstance(value, str):
         return duration_s(value)
     found = _SPELT.findall(value) if len(value) < LONGEST_SPELT else []
-    is_whole = "".join(number + unit for number, unit in found) == value
-    return duration_s(sum(float(n) * _UNITS[unit] for n, unit in found)) if is_whole else 0.0
+    if not found or "".join(number + unit for number, unit in found) != value:
+        return duration_s(value)
+    return duration_s(sum(float(number) * _UNITS[unit] for number, unit in found))
 
 
 def _took(rest: bytes) -> re.Match[bytes] | None:
