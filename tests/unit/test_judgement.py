@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ from flashdrill.rehearsal.judgement import judgement
 from flashdrill.rehearsal.prepare import Order, Prepared
 from flashdrill.rehearsal.trace import Trace
 from flashdrill.report.html import render
+from flashdrill.report.store import read_result
 from flashdrill.report.write import write_reports
 from tests.unit.analysis_history import T0, operation, steady, table
 
@@ -87,9 +86,8 @@ def test_what_is_judged_of_a_run_with_faults_and_errors_can_be_written(tmp_path:
     trace.faults = [FaultRecord("cut", "timeout", "shard1", 5.0, 7.0, True, True, slows=True)]
     result = judged(trace, table(steady(0, 5), failed, steady(7, 20)))
     write_reports(result, tmp_path, ROOT / "reports" / "templates")
-    with gzip.open(tmp_path / "result.json.gz") as kept:
-        (error,) = json.load(kept)["errors"]
-    assert (error["answers"], error["share_during_faults"]) == (200, 1.0)
+    (error,) = read_result(tmp_path).errors
+    assert (error.answers, error.share_during_faults) == (200, 1.0)
 
 
 @pytest.mark.parametrize(("ended_s", "seconds"), [(5.2, 6), (22.4, 23)])
