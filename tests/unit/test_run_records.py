@@ -48,6 +48,14 @@ def test_several_records_become_one_in_the_order_in_which_operations_ended(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["ops.parquet"]
 
 
+def test_the_record_of_one_process_becomes_the_history(tmp_path: Path) -> None:
+    ops = [ended(n, n) for n in range(20)]
+    record(tmp_path, 0, ops)
+    (tmp_path / "ops-0.record").rename(tmp_path / "ops.record")
+    assert list(ops_from_table(keep_history(RunFolder(tmp_path)))) == ops
+    assert [path.name for path in tmp_path.iterdir()] == ["ops.parquet"]
+
+
 def test_a_workers_times_are_kept_by_our_clock(tmp_path: Path) -> None:
     record(tmp_path, 0, [ended(0, 5_000)])
     record(tmp_path, 1, [ended(1, 5_000, worker=1)])

@@ -33,7 +33,7 @@ def keep_history(folder: RunFolder) -> pa.Table:
         parts = [Path(scratch) / f"{stream.stem}.parquet" for stream in streams]
         for stream, part in zip(streams, parts, strict=True):
             to_parquet(stream, part, shifts_ns, group_rows=PART_ROWS)
-        whole = Path(scratch) / history.name
+        whole = Path(scratch) / "whole"
         in_order(parts, whole)
         whole.replace(history)
     for stream in streams:
