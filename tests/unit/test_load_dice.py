@@ -63,3 +63,21 @@ def test_it_has_what_random_has() -> None:
     assert len(stream.randbytes(5)) == 5
     assert 0 <= stream.getrandbits(3) < 8
     assert 0 <= stream.getrandbits(130) < 2**130
+
+
+@pytest.mark.parametrize(
+    "arguments", [(1,), (7,), (10_000,), (2**64,), (2**80,), (3, 9), (0, 100, 5), (True,)]
+)
+def test_the_short_way_to_a_whole_number_is_the_long_one(arguments: tuple[int, ...]) -> None:
+    """`random.Random` draws bits until they are below the end of the range; so does its short cut here."""
+    ours, theirs = dice(3, 4), dice(3, 4)
+    as_python = vars(Random)["randrange"]
+    assert [ours.randrange(*arguments) for _ in range(50)] == [
+        as_python(theirs, *arguments) for _ in range(50)
+    ]
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_an_empty_range_has_no_number(end: int) -> None:
+    with pytest.raises(ValueError, match="empty range"):
+        dice(1, 1).randrange(end)

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from flashdrill.load.exchange import Reply
-from flashdrill.model.op import Outcome
+from flashdrill.model.op import FAIL, INFO, OK, Outcome
 
 NOT_CONNECTED = frozenset({"connection_refused", "connect_timeout", "tls_failed"})
 """Failures before the first byte: definite."""
@@ -54,19 +54,19 @@ def judge(
     """What the reply says. `acknowledged` and `refused` map statuses to reasons; `required` are fields that an
     acknowledging answer has."""
     if reply.failure:
-        outcome = Outcome.FAIL if reply.failure in NOT_CONNECTED else Outcome.INFO
+        outcome = FAIL if reply.failure in NOT_CONNECTED else INFO
         return Judgement(outcome, reply.failure, is_retryable=True)
     document = _document(reply.body)
     reason = acknowledged.get(reply.status)
     if reason is not None and _has_all(document, required):
-        return Judgement(Outcome.OK, reason, document=document)
+        return Judgement(OK, reason, document=document)
     if (refusal := refused.get(reply.status)) is not None:
-        return Judgement(Outcome.FAIL, refusal, is_refusal=True, document=document)
+        return Judgement(FAIL, refusal, is_refusal=True, document=document)
     if reason is None and reply.content_type.lower().startswith(_PROBLEM):
         definite = _definite(reply.status, document)
         if definite is not None:
             return definite
-    return Judgement(Outcome.INFO, _unknown(reply.status), is_retryable=True, document=document)
+    return Judgement(INFO, _unknown(reply.status), is_retryable=True, document=document)
 
 
 def _definite(status: int, problem: Mapping[str, Any]) -> Judgement | None:
@@ -75,7 +75,7 @@ def _definite(status: int, problem: Mapping[str, Any]) -> Judgement | None:
         return None
     slug = str(problem.get("type", "")).rstrip("/").rpartition("/")[2].replace("-", "_")
     is_retryable = not is_refusal and status in RETRYABLE_STATUSES
-    return Judgement(Outcome.FAIL, slug or f"http_{status}", is_refusal, is_retryable, problem)
+    return Judgement(FAIL, slug or f"http_{status}", is_refusal, is_retryable, problem)
 
 
 def _unknown(status: int) -> str:

@@ -77,7 +77,8 @@ class Answering:
     def header(self, name: bytes) -> str:
         """A header of the answer by its lower-case name; of a repeated one the last, if it is no list. Empty when it
         has none."""
-        return self._headers.get(name, b"").decode("latin-1")
+        value = self._headers.get(name)
+        return value.decode("latin-1") if value else ""
 
     # -- what httptools tells ------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping
 
 _BITS = 6  # 2**6 buckets for each doubling
+_LEAST_NS = 1 << (_BITS + 1)
 
 
 def bucket(time_ns: int) -> int:
     """The number of the bucket of a time; longer times have higher numbers."""
-    if time_ns < 1 << (_BITS + 1):
+    if time_ns < _LEAST_NS:
         return max(0, time_ns)
     shift = time_ns.bit_length() - _BITS - 1
     return (shift << _BITS) + (time_ns >> shift)

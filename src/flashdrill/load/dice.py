@@ -7,12 +7,15 @@ generators, 2014), one addition and two multiplications a draw.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from random import Random
 from typing import Any, cast
 
 _MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15
 _MANTISSA = 2.0**-53
+_randrange: Callable[..., int] = vars(Random)["randrange"]
 
 
 class Dice:
@@ -28,10 +31,22 @@ class Dice:
         """From 0 to 1, 1 not included."""
         return (self._next() >> 11) * _MANTISSA
 
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        """A whole number from `range(start, stop, step)`; with one argument, the usual case, below it."""
+        if stop is None and start.__class__ is int and start > 0:
+            bits = start.bit_length()
+            while (found := self.getrandbits(bits)) >= start:
+                pass
+            return found
+        return _randrange(self, start, stop, step)
+
     def getrandbits(self, k: int) -> int:
         """A whole number below 2^k."""
         if k <= 64:
-            return self._next() >> (64 - k)
+            self._state = state = (self._state + _GAMMA) & _MASK
+            state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+            state = (state ^ state >> 27) * 0x94D049BB133111EB & _MASK
+            return (state ^ state >> 31) >> (64 - k)
         found, left = 0, k
         while left > 0:
             found = found << 64 | self._next()
@@ -45,7 +60,12 @@ class Dice:
 
 def dice(seed: int, number: int) -> Random:
     """The stream of this number of a seed."""
-    return cast("Random", Dice(_mixed(_mixed(seed & _MASK) + number & _MASK)))
+    return cast("Random", Dice(_mixed(_of_seed(seed) + number & _MASK)))
+
+
+@lru_cache(maxsize=16)
+def _of_seed(seed: int) -> int:
+    return _mixed(seed & _MASK)
 
 
 def _mixed(state: int) -> int:
@@ -56,7 +76,7 @@ def _mixed(state: int) -> int:
 
 def _borrow() -> None:
     """What `random.Random` makes of `random` and `getrandbits`."""
-    own = {"seed", "getstate", "setstate", "random", "getrandbits", "VERSION"}
+    own = {"seed", "getstate", "setstate", "random", "getrandbits", "randrange", "VERSION"}
     borrowed: dict[str, Any] = {
         name: method
         for name, method in vars(Random).items()

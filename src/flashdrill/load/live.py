@@ -15,7 +15,7 @@ import msgspec
 
 from flashdrill.errors import FlashdrillError
 from flashdrill.load.buckets import bucket, quantile_s
-from flashdrill.model.op import NOT_SENT, Op, Outcome
+from flashdrill.model.op import INFO, NOT_SENT, OK, Op
 
 MAX_ERROR_LINES = 20
 """Errors of the crowd's own code that are told in full; the rest are only counted."""
@@ -66,11 +66,11 @@ class _Kind:
     def add(self, op: Op) -> None:
         """Count an operation that has ended."""
         outcome = op.outcome
-        if outcome is Outcome.OK:
+        if outcome is OK:
             self.ok += 1
             if op.reason == "queued":
                 self.queued += 1
-        elif outcome is Outcome.INFO:
+        elif outcome is INFO:
             self.info += 1
         elif op.is_refusal:
             self.refused += 1

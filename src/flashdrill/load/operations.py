@@ -16,7 +16,7 @@ import msgspec
 from flashdrill.errors import ConfigError
 from flashdrill.load.answer import Judgement, judge
 from flashdrill.load.exchange import HeldBackError, Reply, Request
-from flashdrill.model.op import NEVER, NOT_SENT, Attempt, Op, Outcome, combine
+from flashdrill.model.op import FAIL, INFO, NEVER, NOT_SENT, OK, Attempt, Op, combine
 
 MOST = (1 << 63) - 1
 """What the record's columns of numbers hold."""
@@ -93,7 +93,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_ok(self) -> bool:
         """Whether it was acknowledged."""
-        return self.op.outcome is Outcome.OK
+        return self.op.outcome is OK
 
 
 class Sender(Protocol):
@@ -246,7 +246,7 @@ class _OpenOperation:
     def conclude(self, op_id: int, worker: int, now_ns: int) -> Answer:
         """The row of the history, and what the customer learns."""
         if self.left_ns != NOT_SENT:  # interrupted while it was out: nobody can say
-            self.answered(Reply(self.left_ns, now_ns), Judgement(Outcome.INFO, "abandoned"))
+            self.answered(Reply(self.left_ns, now_ns), Judgement(INFO, "abandoned"))
         attempts = tuple(self.attempts)
         if attempts:
             deciding = combine(attempts)
@@ -298,8 +298,8 @@ def _check_numbers(call: Call) -> None:
 
 
 def _never_sent(now_ns: int) -> Attempt:
-    return Attempt(NOT_SENT, now_ns, 0, Outcome.FAIL, "not_sent")
+    return Attempt(NOT_SENT, now_ns, 0, FAIL, "not_sent")
 
 
 def _order_id(deciding: Attempt, document: Mapping[str, Any]) -> str:
-    return str(document.get("order_id", "")) if deciding.outcome is Outcome.OK else ""
+    return str(document.get("order_id", "")) if deciding.outcome is OK else ""

@@ -78,13 +78,14 @@ def _planned(
     rng = Random(f"{seed}/{stage.name}/{source.journey}/{place}")
     masses = _even(rng) if source.is_even else _poisson(rng)
     mass, start_s = next(masses), stage.start_s
+    journey, name = source.journey, stage.name
     for ramp in source.rate:
-        slope = (ramp.to_per_s - ramp.from_per_s) / ramp.duration_s if ramp.duration_s else 0.0
-        while mass < ramp.expected:
-            time_s = start_s + _rescaled(mass, ramp.from_per_s, slope)
-            yield time_s, source.journey, stage.name
+        rate, expected = ramp.from_per_s, ramp.expected
+        slope = (ramp.to_per_s - rate) / ramp.duration_s if ramp.duration_s else 0.0
+        while mass < expected:
+            yield start_s + _rescaled(mass, rate, slope), journey, name
             mass += next(masses)
-        mass -= ramp.expected
+        mass -= expected
         start_s += ramp.duration_s
 
 
@@ -110,4 +111,6 @@ def _rescaled(mass: float, rate: float, slope: float) -> float:
     """The time at which rate·t + slope·t²/2 reaches the mass, in the form that does not cancel."""
     if not mass:
         return 0.0
+    if not slope:
+        return mass / rate
     return 2 * mass / (rate + math.sqrt(max(0.0, rate * rate + 2 * slope * mass)))

@@ -13,7 +13,7 @@ from gevent import GreenletExit
 from flashdrill.errors import ConfigError
 from flashdrill.load.dice import dice
 from flashdrill.load.operations import Answer, Call, Operations, Place
-from flashdrill.model.op import Outcome
+from flashdrill.model.op import INFO
 from flashdrill.model.scenario import Product, Stage, World
 
 
@@ -131,7 +131,7 @@ class Session:
         self.operations_done += 1
         self._is_arrival = False
         self._due_ns = answer.op.done_ns
-        if answer.op.outcome is Outcome.INFO:
+        if answer.op.outcome is INFO:
             self.process = self._operations.new_process()
         return answer
 

