@@ -93,7 +93,7 @@ def _measured(count: int) -> dict[str, Any]:
 
 
 def operations(count: int, worker: int) -> Iterator[Op]:
-    """What one of the load processes has recorded of a run of so many operations, in the order in which they ended."""
+    """What one of the load processes has recorded of a run of so many operations; some came down a little late."""
     for number in range(worker, count, WORKERS):
         is_order = number % CYCLE < ORDERS
         due_ns = T0_NS + round(number / RATE * 1e9)

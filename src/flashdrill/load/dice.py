@@ -42,7 +42,7 @@ class Dice:
 
     def getrandbits(self, k: int) -> int:
         """A whole number below 2^k."""
-        if k <= 64:
+        if k <= 64:  # `_next`, written out: the two calls cost as much as what they do
             self._state = state = (self._state + _GAMMA) & _MASK
             state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
             state = (state ^ state >> 27) * 0x94D049BB133111EB & _MASK

@@ -72,6 +72,7 @@ _PARQUET: dict[str, Any] = {
 }
 
 GROUP_ROWS = 50_000
+"""Of a group of rows in `ops.parquet`: what a writer holds, and a reader reads at once."""
 
 _NAMES = list(Op.__struct_fields__)
 assert OPS_SCHEMA.names == _NAMES, "the row type and its schema must agree"
